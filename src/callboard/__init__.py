@@ -1,0 +1,1 @@
+"""callboard runs LAVA MultiNode job definitions as an actor system."""
