@@ -1,0 +1,359 @@
+"""The typed form of a job definition: what the rest of callboard sees instead of YAML.
+
+Every part that a message may have to point at knows its `Place`. Durations are whole
+seconds. Free-form parts (`context`, `metadata`, ...) are kept as plain data, for they
+are only copied into node jobs.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+Scalar = str | int | float | bool | None
+Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+"""What a YAML document holds once positions are dropped."""
+
+BlockKind = Literal["deploy", "boot", "test", "command"]
+Request = Literal["lava-send", "lava-wait", "lava-wait-all", "lava-sync", "lava-start"]
+TestKind = Literal["shell", "docker", "interactive", "monitors"]
+Origin = Literal["inline", "git", "url"]
+
+COMMON = "common"
+"""The namespace of actions that name none (LAVA: namespaces)."""
+
+
+@frozen(order=True)
+class Place:
+    """A position in a definition file; `line` and `column` count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@frozen
+class Timeouts:
+    """The `timeouts` of a job, in seconds (LAVA: timeouts).
+
+    Attributes:
+        job_s: Limit of the whole pipeline run.
+        action_s: Default limit of an action, None for LAVA's 30 s.
+        actions_s: Limits by action name.
+        connection_s: Default limit of one wait on a connection, None for LAVA's 30 s.
+        connections_s: The same by action name.
+        queue_s: Time allowed for waiting for devices, None for no limit.
+    """
+
+    job_s: int
+    action_s: int | None = None
+    actions_s: Mapping[str, int] = field(factory=dict[str, int])
+    connection_s: int | None = None
+    connections_s: Mapping[str, int] = field(factory=dict[str, int])
+    queue_s: int | None = None
+
+
+@frozen
+class Role:
+    """A role of a MultiNode job (LAVA: MultiNode, roles).
+
+    Either `device_type` is set (the role's nodes are devices) or `connection` and `host_role`
+    (its nodes are logins on the device of the host role).
+    """
+
+    name: str
+    count: int
+    place: Place
+    device_type: str | None = None
+    connection: str | None = None
+    host_role: str | None = None
+    expect_role: str | None = None
+    request: str | None = None
+    essential: bool = False
+    timeout_s: int | None = None
+    context: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    tags: tuple[str, ...] = ()
+    environment: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    device: str | None = None
+    worker: str | None = None
+
+
+@frozen
+class LxcContainer:
+    """One container of the `lava-lxc` protocol (LAVA: LXC protocol).
+
+    `role` is None in a job without roles.
+    """
+
+    role: str | None
+    name: str
+    distribution: str
+    release: str
+    place: Place
+    template: str = "download"
+    arch: str | None = None
+    mirror: str | None = None
+    security_mirror: str | None = None
+    verbose: bool = False
+    persist: bool = False
+
+
+@frozen
+class VlanInterface:
+    """One VLAN of one role in the `lava-vland` protocol: the interface must carry all `tags`."""
+
+    role: str
+    vlan: str
+    tags: tuple[str, ...]
+    place: Place
+
+
+@frozen
+class Call:
+    """A protocol call of an action block (LAVA: actions and protocols).
+
+    Attributes:
+        protocol: `lava-multinode`, `lava-lxc`, `lava-vland` or another protocol's name.
+        action: Name of the pipeline action that makes the call.
+        request: What is asked of the protocol.
+        message_id: The `messageID`; None where the request has none.
+        message: Data to send, or placeholders to fill; a scalar message is `{scalar: None}`.
+        role: Role to wait for (`lava-wait-all` only).
+        roles: Roles to release (`lava-start` only).
+        timeout_s: Limit of this call in seconds, None for the default.
+    """
+
+    protocol: str
+    action: str
+    request: str
+    place: Place
+    message_id: str | None = None
+    message: Mapping[str, str | None] | None = None
+    role: str | None = None
+    roles: tuple[str, ...] = ()
+    timeout_s: int | None = None
+
+
+@frozen
+class Step:
+    """One shell step: `text` as written, `place` of its first character in the file."""
+
+    text: str
+    place: Place
+
+
+@frozen
+class Install:
+    """The `install` section of a test definition.
+
+    `deps` maps a distribution to its packages; the key "" holds those for every distribution.
+    """
+
+    deps: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
+    git_repos: tuple[Plain, ...] = ()
+    keys: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+@frozen
+class TestDefinition:
+    """A Lava-Test Test Definition 1.0: what runs in a shell on the device.
+
+    Attributes:
+        parameters: `params` then `parameters`, in that order; later ones win (LAVA: parameters).
+        text: The definition as YAML, as it is written into the overlay.
+        metadata: The `metadata` section.
+    """
+
+    name: str
+    metadata: Mapping[str, Plain]
+    run: tuple[Step, ...]
+    place: Place
+    text: str
+    install: Install = field(factory=Install)
+    parameters: tuple[tuple[str, str], ...] = ()
+    expected: tuple[str, ...] = ()
+
+
+@frozen
+class TestSource:
+    """One entry of a test block's `definitions`: where a test definition comes from.
+
+    Attributes:
+        repository: URL of the repository or archive; None for `inline`.
+        inline: The definition itself for `inline`, else None.
+        parameters: `parameters` then `params` of the job, in that order; later ones win.
+        skip_install: Any of `keys`, `sources`, `deps`, `steps`, `git-repos`, `all`.
+        expected: Test cases that must be reported, None when the job doesn't say.
+        signal: Where signals are written: `stdout` or `kmsg`.
+        options: The remaining keys of git and url sources (`branch`, `revision`, ...).
+    """
+
+    name: str
+    origin: Origin
+    path: str
+    place: Place
+    repository: str | None = None
+    inline: TestDefinition | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    skip_install: frozenset[str] = frozenset()
+    expected: tuple[str, ...] | None = None
+    signal: Literal["stdout", "kmsg"] = "stdout"
+    options: Mapping[str, Plain] = field(factory=dict[str, Plain])
+
+
+@frozen
+class Image:
+    """A file that a deploy block downloads; `label` is its key in the block."""
+
+    label: str
+    url: str
+
+
+@frozen
+class Block:
+    """One entry of `actions`: a deploy, boot, test or command block.
+
+    Attributes:
+        method: The deploy's `to`, the boot's `method`, the command's `name`; "" for a test.
+        roles: The roles that run it; empty in a job without roles.
+        namespace: Label of the environment that it works in, `common` when none is named.
+        connection_namespace: Namespace whose connection a test uses, None for its own.
+        definitions: The test definitions of a `shell` or `docker` test.
+        test_kind: None unless the block is a test.
+        timeout_skip: `skip: true` of the block's `timeout`.
+        parameters: The whole block as plain data, positions dropped, `role` included.
+    """
+
+    kind: BlockKind
+    method: str
+    place: Place
+    parameters: Mapping[str, Plain]
+    roles: tuple[str, ...] = ()
+    namespace: str = COMMON
+    connection_namespace: str | None = None
+    os: str | None = None
+    prompts: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    definitions: tuple[TestSource, ...] = ()
+    test_kind: TestKind | None = None
+    timeout_s: int | None = None
+    timeout_skip: bool = False
+    timeouts_s: Mapping[str, int] = field(factory=dict[str, int])
+    failure_retry: int | None = None
+    failure_retry_interval_s: int = 1
+    repeat: int | None = None
+    calls: tuple[Call, ...] = ()
+
+
+@frozen
+class Definition:
+    """A validated LAVA job definition, MultiNode or for a single node.
+
+    Attributes:
+        file: Name of the file as the user gave it, `<string>` for text.
+        text: The definition as written.
+        roles: In the order written; empty for a single-node definition.
+        device_type: Of a single-node definition; None for MultiNode.
+        group_timeout_s: `timeout` beside `roles`, None when absent.
+        secrets: Names and values; the values never reach an event, log or report.
+        data: The whole definition as plain data.
+    """
+
+    file: str
+    text: str
+    job_name: str
+    timeouts: Timeouts
+    blocks: tuple[Block, ...]
+    data: Mapping[str, Plain]
+    roles: tuple[Role, ...] = ()
+    device_type: str | None = None
+    group_timeout_s: int | None = None
+    containers: tuple[LxcContainer, ...] = ()
+    vlans: tuple[VlanInterface, ...] = ()
+    secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    context: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    environment: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    tags: tuple[str, ...] = ()
+
+    @property
+    def multinode(self) -> bool:
+        """Whether the definition declares `lava-multinode`."""
+        return bool(self.roles)
+
+    def role(self, name: str) -> Role:
+        """The role called `name`; raises KeyError when there is none."""
+        return next(role for role in self.roles if role.name == name)
+
+
+@frozen
+class NodeJob:
+    """One job of the group: what one node runs (LAVA: the split of a MultiNode submission).
+
+    Attributes:
+        id: The job's id, unique among a user's runs.
+        sub_id: Running number in the group, from 0.
+        role: The node's role, None in a single-node definition.
+        blocks: The blocks of the role, in order.
+        wait_limit_s: Limit of a blocking call in a test shell, in seconds.
+        start_limit_s: Limit of a delayed start, in seconds.
+        environment: Exported into the overlay's `environment`.
+        text: The job's own definition as YAML, secrets replaced by `[MASKED]`.
+    """
+
+    id: int
+    sub_id: int
+    job_name: str
+    role: Role | None
+    device_type: str | None
+    timeouts: Timeouts
+    blocks: tuple[Block, ...]
+    wait_limit_s: int
+    start_limit_s: int
+    environment: Mapping[str, Plain]
+    text: str
+    container: LxcContainer | None = None
+    vlans: tuple[VlanInterface, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@frozen
+class PipelineAction:
+    """One action of a node's pipeline, known before anything runs (LAVA: pipeline description).
+
+    Attributes:
+        name: LAVA's name of the action, e.g. `lava-overlay`.
+        level: Its address in the tree, e.g. `1.1.4`.
+        summary: One line on what the action does.
+        block: The block it belongs to, None for `finalize` and its children.
+        namespace: The block's namespace.
+        duration_s: Its own limit in seconds (LAVA: how the time-out of an action is found).
+        connection_s: Limit of one wait on the connection in seconds.
+        max_retries: Attempts in total if the action is a retry action, else 1.
+        repeat: Runs whatever the outcome if the block says `repeat`, else None.
+        retry: Whether it is a retry action.
+        calls: Protocol calls that this action makes.
+        source: The test definition that the action prepares, None for other actions.
+        stage: Number of the test block within the namespace, for test actions; else None.
+        url: What a download action fetches.
+    """
+
+    name: str
+    level: str
+    summary: str
+    block: Block | None
+    namespace: str
+    duration_s: int
+    connection_s: int
+    children: tuple["PipelineAction", ...] = ()
+    max_retries: int = 1
+    repeat: int | None = None
+    retry: bool = False
+    calls: tuple[Call, ...] = ()
+    source: TestSource | None = None
+    stage: int | None = None
+    url: str | None = None
