@@ -1,0 +1,532 @@
+"""The typed events of a run and the format of their log, `events.jsonl`.
+
+Events are the only output of actors: the console view, results.yaml, the LAVA logs and JUnit
+are all derived from them. One line of the log is one event, a JSON object with the common keys
+`seq`, `time`, `actor`, `kind`, `cause` and the fields of its kind. The first event is
+`run-started`; its `format` is the version of this format.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, Literal, get_origin
+
+import cattrs
+from attrs import evolve, fields, frozen
+from cattrs.gen import make_dict_structure_fn
+
+FORMAT = 1
+"""Version of the log format; a change that an older reader would misread raises it."""
+
+MASK = "[MASKED]"
+"""What stands in every event where a secret was."""
+
+Health = Literal["complete", "incomplete", "canceled"]
+Result = Literal["pass", "fail", "skip", "unknown"]
+LogLevel = Literal["debug", "info", "warning", "error", "exception", "event", "feedback"]
+CallName = Literal["send", "wait", "wait-all", "sync", "start"]
+Status = Literal["complete", "incomplete", "canceled"]
+
+
+@frozen
+class Failure:
+    """Why a job or an action failed.
+
+    Attributes:
+        type: The kind of error, by who must act: `InfrastructureError`, `JobError`, ...
+        message: What happened, in one sentence.
+        action: Level and name of the action, e.g. `1.2 lxc-create-action`; None outside actions.
+    """
+
+    type: str
+    message: str
+    action: str | None = None
+
+
+@frozen
+class RunStarted:
+    """The first event of a run. `started_at` is None in virtual time."""
+
+    format: int
+    group: str
+    name: str
+    multinode: bool
+    jobs: int
+    started_at: str | None
+
+
+@frozen
+class JobCreated:
+    """A node's job exists and has its device; `definition` is its own definition as YAML."""
+
+    job: int
+    sub_id: int
+    role: str | None
+    device: str
+    driver: str
+    definition: str
+
+
+@frozen
+class JobStarted:
+    """A job's pipeline begins, after every protocol is set up."""
+
+    job: int
+
+
+@frozen
+class JobEnded:
+    """A job has been finalised."""
+
+    job: int
+    health: Health
+    error: Failure | None
+    duration_s: float
+
+
+@frozen
+class ActionStarted:
+    """An action of a pipeline begins. Its `level` is its address, e.g. `1.1.4`."""
+
+    job: int
+    level: str
+    name: str
+    namespace: str
+    timeout_s: int
+
+
+@frozen
+class ActionEnded:
+    """An action has ended.
+
+    Attributes:
+        result: `skip` when the node's driver can't do it; `reason` then says why.
+        recorded: Whether the action makes a case of the suite `lava`.
+    """
+
+    job: int
+    level: str
+    name: str
+    namespace: str
+    duration_s: float
+    result: Result
+    recorded: bool = False
+    reason: str | None = None
+    error: Failure | None = None
+
+
+@frozen
+class Message:
+    """A line of a job's log that is not the device's."""
+
+    job: int
+    level: LogLevel
+    text: str
+    namespace: str | None = None
+
+
+@frozen
+class ConsoleOutput:
+    """One line that the device printed."""
+
+    job: int
+    namespace: str
+    text: str
+
+
+@frozen
+class ConsoleInput:
+    """What was sent to the device."""
+
+    job: int
+    namespace: str
+    text: str
+
+
+@frozen
+class TestRunStarted:
+    """A test definition begins on the device."""
+
+    __test__ = False
+    job: int
+    suite: str
+    uuid: str
+
+
+@frozen
+class TestRunEnded:
+    """A test definition has ended; `fail` when it didn't reach its end."""
+
+    __test__ = False
+    job: int
+    suite: str
+    uuid: str
+    namespace: str
+    result: Result
+    duration_s: float
+    repository: str | None = None
+    path: str | None = None
+    revision: str | None = None
+    commit: str | None = None
+
+
+@frozen
+class TestCaseStarted:
+    """The output of a test case begins in the log."""
+
+    __test__ = False
+    job: int
+    suite: str
+    case: str
+
+
+@frozen
+class TestCaseEnded:
+    """The output of a test case ends in the log."""
+
+    __test__ = False
+    job: int
+    suite: str
+    case: str
+
+
+@frozen
+class TestCaseResult:
+    """The result of a test case. `set` is the test set that was open, if any."""
+
+    __test__ = False
+    job: int
+    suite: str
+    case: str
+    result: Result
+    duration_s: float
+    set: str | None = None
+    measurement: float | None = None
+    units: str | None = None
+    reference: str | None = None
+
+
+@frozen
+class JobResult:
+    """A case of the suite `lava` that is neither an action nor a definition, e.g. `validate`."""
+
+    job: int
+    case: str
+    result: Result
+    error: Failure | None = None
+
+
+@frozen
+class CallMade:
+    """A node asks the coordinator; `cause` of its answer.
+
+    Attributes:
+        call: What is asked.
+        id: The message or sync ID.
+        role: The role waited for, in `wait-all` and `start`.
+        limit_s: How long the node is ready to wait, None for a call that doesn't wait.
+        where: File, line and column of the step, as far as known.
+        data: What is sent.
+    """
+
+    job: int
+    call: CallName
+    id: str
+    role: str | None = None
+    limit_s: float | None = None
+    where: str | None = None
+    data: Mapping[str, str] | None = None
+
+
+@frozen
+class CallAnswered:
+    """The answer to a call.
+
+    Attributes:
+        result: `pass` or `fail`.
+        reason: Why the call failed, None when it passed.
+        data: What was received, by sender's job id; None when the call returns nothing.
+        waited_s: Time from the call to its answer.
+    """
+
+    job: int
+    call: CallName
+    id: str
+    result: Result
+    waited_s: float
+    reason: str | None = None
+    data: Mapping[str, Mapping[str, str]] | None = None
+
+
+@frozen
+class DeadLetter:
+    """A message found its actor stopped."""
+
+    address: str
+    message: str
+
+
+@frozen
+class RunEnded:
+    """The last event of a run that ended in order."""
+
+    status: Status
+    exit_code: int
+    duration_s: float
+
+
+Body = (
+    RunStarted
+    | JobCreated
+    | JobStarted
+    | JobEnded
+    | ActionStarted
+    | ActionEnded
+    | Message
+    | ConsoleOutput
+    | ConsoleInput
+    | TestRunStarted
+    | TestRunEnded
+    | TestCaseStarted
+    | TestCaseEnded
+    | TestCaseResult
+    | JobResult
+    | CallMade
+    | CallAnswered
+    | DeadLetter
+    | RunEnded
+)
+"""What happened; each class is one kind of event."""
+
+
+def _kind(body: type[Body]) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", body.__name__).lower()
+
+
+KINDS: Mapping[str, type[Body]] = {_kind(body): body for body in Body.__args__}
+"""The kinds of event by their name in the log, e.g. `job-started`."""
+
+_NAMES = {body: kind for kind, body in KINDS.items()}
+_TEXTS = {
+    body: tuple(each.name for each in fields(body) if get_origin(each.type) is not Literal)
+    for body in KINDS.values()
+}
+"""The fields of each kind that may hold a user's text: all but those with fixed words."""
+
+
+@frozen
+class Event:
+    """Something that happened.
+
+    Attributes:
+        seq: Number of the event in its run, from 1.
+        time_s: Seconds since the run began.
+        actor: Address of the actor that says it, e.g. `/group/job-101`.
+        body: What happened.
+        cause: `seq` of the event that this one answers, None when there is none.
+    """
+
+    seq: int
+    time_s: float
+    actor: str
+    body: Body
+    cause: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of the event's kind in the log."""
+        return _NAMES[type(self.body)]
+
+
+class LogError(Exception):
+    """An event log can't be read; the text names file, line and what is wrong."""
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True)
+for _body in KINDS.values():
+    _converter.register_structure_hook(
+        _body, make_dict_structure_fn(_body, _converter, _cattrs_forbid_extra_keys=True)
+    )
+
+
+def encode(event: Event) -> bytes:
+    """The event as one line of the log, line break included."""
+    entry = {
+        "seq": event.seq,
+        "time": event.time_s,
+        "actor": event.actor,
+        "kind": event.kind,
+        "cause": event.cause,
+        **_converter.unstructure(event.body),
+    }
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """The event of one line of the log.
+
+    Raises:
+        LogError: The line is not an event of this format.
+    """
+    try:
+        entry = json.loads(line)
+        envelope = {key: entry.pop(key) for key in ("seq", "time", "actor", "kind", "cause")}
+        kind = KINDS.get(envelope["kind"])
+        if kind is None:
+            raise LogError(f"unknown kind of event {envelope['kind']!r}")
+        return Event(
+            seq=int(envelope["seq"]),
+            time_s=float(envelope["time"]),
+            actor=str(envelope["actor"]),
+            body=_converter.structure(entry, kind),
+            cause=None if envelope["cause"] is None else int(envelope["cause"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, cattrs.BaseValidationError) as error:
+        raise LogError("not an event of this version's log format") from error
+
+
+def read_log(path: Path) -> Iterator[Event]:
+    """The events of a log, in order.
+
+    A last line without its line break is what a killed run leaves: it is left out.
+
+    Raises:
+        LogError: A line is not an event, or the log is of another format.
+        OSError: The file can't be read.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                event = decode(line)
+            except LogError as error:
+                raise LogError(f"{path}:{number}: {error}") from error
+            if isinstance(event.body, RunStarted) and event.body.format != FORMAT:
+                raise LogError(
+                    f"{path}:{number}: the log has format {event.body.format}, "
+                    f"this callboard reads format {FORMAT}"
+                )
+            yield event
+
+
+class Mask:
+    r"""Replaces secret values in the texts of events.
+
+    Args:
+        secrets: The values to hide. Of a value with several lines each line is hidden too,
+            since a console prints it line by line; so is the spelling in which the shell
+            helpers send white space (`\0040`).
+    """
+
+    SHORTEST = 4
+    """Shorter values would destroy the logs and are refused in definitions."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        spellings: set[str] = set()
+        for secret in secrets:
+            for part in (secret, *secret.splitlines()):
+                escaped = re.sub(r"[\s\\]", lambda match: f"\\0{ord(match[0]):03o}", part)
+                spellings |= {part, part.strip(), escaped}
+        long = sorted((s for s in spellings if len(s) >= self.SHORTEST), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, long))) if long else None
+
+    def __call__(self, body: Body) -> Body:
+        """`body` with every secret replaced by `[MASKED]`."""
+        if self._pattern is None:
+            return body
+        return evolve(
+            body, **{name: self._value(getattr(body, name)) for name in _TEXTS[type(body)]}
+        )
+
+    def text(self, text: str) -> str:
+        """`text` with every secret replaced by `[MASKED]`."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def _value(self, value: object) -> object:
+        match value:
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {self._value(key): self._value(item) for key, item in value.items()}
+            case Failure():
+                return Failure(value.type, self.text(value.message), value.action)
+            case _:
+                return value
+
+
+class LogFile:
+    """Writes events to a file, each one handed to the kernel before the next is taken.
+
+    Args:
+        path: The file; it must not exist yet.
+
+    Raises:
+        OSError: The file can't be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("xb", buffering=0)
+
+    def __call__(self, event: Event) -> None:
+        """Append `event`. Raises OSError when it can't be written whole."""
+        rest = memoryview(encode(event))
+        while rest:
+            rest = rest[self._file.write(rest) or 0 :]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Journal:
+    """Where actors say what happened: numbers events, masks secrets, passes them to sinks.
+
+    Args:
+        clock: The current time in seconds; the run's begin is the first call.
+        mask: Hides secrets in every event.
+        sinks: Each gets every event, in order. A sink that raises OSError gets no more events.
+        failed: Called once for each sink that failed, with its error.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        mask: Mask | None = None,
+        sinks: Iterable[Callable[[Event], None]] = (),
+        failed: Callable[[OSError], None] = lambda _error: None,
+    ) -> None:
+        self._clock = clock
+        self._begin_s = clock()
+        self._mask = mask or Mask(())
+        self._sinks = list(sinks)
+        self._failed = failed
+        self._seq = 0
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the run began, to the microsecond."""
+        return round(self._clock() - self._begin_s, 6)
+
+    def emit(self, actor: str, body: Body, cause: int | None = None) -> int:
+        """Record that `actor` says `body`.
+
+        Args:
+            actor: Address of the speaking actor.
+            body: What happened.
+            cause: `seq` of the event that it answers.
+
+        Returns:
+            The `seq` of the new event.
+        """
+        self._seq += 1
+        event = Event(self._seq, self.time_s, actor, self._mask(body), cause)
+        for sink in tuple(self._sinks):
+            try:
+                sink(event)
+            except OSError as error:
+                self._sinks.remove(sink)
+                self._failed(error)
+        return event.seq
