@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, get_origin
 
 import cattrs
-from attrs import evolve, fields, frozen
+from attrs import fields, frozen
 from cattrs.gen import make_dict_structure_fn
 
 FORMAT = 1
@@ -309,7 +309,7 @@ KINDS: Mapping[str, type[Body]] = {_kind(body): body for body in Body.__args__}
 
 _NAMES = {body: kind for kind, body in KINDS.items()}
 _TEXTS = {
-    body: tuple(each.name for each in fields(body) if get_origin(each.type) is not Literal)
+    body: frozenset(each.name for each in fields(body) if get_origin(each.type) is not Literal)
     for body in KINDS.values()
 }
 """The fields of each kind that may hold a user's text: all but those with fixed words."""
