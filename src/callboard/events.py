@@ -436,9 +436,10 @@ class Mask:
         """`body` with every secret replaced by `[MASKED]`."""
         if self._pattern is None:
             return body
-        return evolve(
-            body, **{name: self._value(getattr(body, name)) for name in _TEXTS[type(body)]}
-        )
+        texts = _TEXTS[type(body)]
+        make: Callable[..., Body] = type(body)
+        values = {each.name: getattr(body, each.name) for each in fields(type(body))}
+        return make(**{n: self._value(v) if n in texts else v for n, v in values.items()})
 
     def text(self, text: str) -> str:
         """`text` with every secret replaced by `[MASKED]`."""
