@@ -21,6 +21,8 @@ class Diagnostic:
         place: Where; None for findings about the run as a whole.
         source: The line of the file at `place`, None when it can't or mustn't be shown.
         role: The role concerned, None when it concerns the whole group.
+        caret: Column of `source`, from 1, that is meant; None for the place's own column. They
+            differ where the line was shortened or has wide characters.
     """
 
     code: str
@@ -30,6 +32,7 @@ class Diagnostic:
     hint: str | None = None
     source: str | None = None
     role: str | None = None
+    caret: int | None = None
 
     def __str__(self) -> str:
         """The diagnostic as text: `file:line:column: error[CB012]: message`, source, hint."""
@@ -37,8 +40,9 @@ class Diagnostic:
         lines = [f"{where}{self.severity}[{self.code}]: {self.message}"]
         if self.source is not None and self.place is not None:
             number = str(self.place.line)
+            caret = self.caret or self.place.column
             lines.append(f"  {number} | {self.source}")
-            lines.append(f"  {' ' * len(number)} | {' ' * (self.place.column - 1)}^")
+            lines.append(f"  {' ' * len(number)} | {' ' * (caret - 1)}^")
         if self.hint is not None:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)

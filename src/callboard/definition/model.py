@@ -5,7 +5,7 @@ seconds. Free-form parts (`context`, `metadata`, ...) are kept as plain data, fo
 are only copied into node jobs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from attrs import field, frozen
@@ -124,6 +124,8 @@ class Call:
         role: Role to wait for (`lava-wait-all` only).
         roles: Roles to release (`lava-start` only).
         timeout_s: Limit of this call in seconds, None for the default.
+        poll_delay_s: Seconds between two questions to LAVA's coordinator; callboard's answers
+            by itself, so nothing reads it.
     """
 
     protocol: str
@@ -134,6 +136,16 @@ class Call:
     message: Mapping[str, str | None] | None = None
     role: str | None = None
     roles: tuple[str, ...] = ()
+    timeout_s: int | None = None
+    poll_delay_s: int | None = None
+
+
+@frozen
+class Xnbd:
+    """The `lava-xnbd` protocol: a network block device; `port` is None for any free one."""
+
+    place: Place
+    port: int | None = None
     timeout_s: int | None = None
 
 
@@ -169,6 +181,8 @@ class TestDefinition:
         metadata: The `metadata` section.
     """
 
+    __test__ = False  # keeps pytest from taking it for a test class
+
     name: str
     metadata: Mapping[str, Plain]
     run: tuple[Step, ...]
@@ -192,6 +206,8 @@ class TestSource:
         signal: Where signals are written: `stdout` or `kmsg`.
         options: The remaining keys of git and url sources (`branch`, `revision`, ...).
     """
+
+    __test__ = False  # keeps pytest from taking it for a test class
 
     name: str
     origin: Origin
@@ -226,6 +242,7 @@ class Block:
         definitions: The test definitions of a `shell` or `docker` test.
         test_kind: None unless the block is a test.
         timeout_skip: `skip: true` of the block's `timeout`.
+        connection_timeout_s: The block's own limit of one wait on a connection.
         parameters: The whole block as plain data, positions dropped, `role` included.
     """
 
@@ -248,6 +265,7 @@ class Block:
     failure_retry_interval_s: int = 1
     repeat: int | None = None
     calls: tuple[Call, ...] = ()
+    connection_timeout_s: int | None = None
 
 
 @frozen
@@ -262,14 +280,18 @@ class Definition:
         group_timeout_s: `timeout` beside `roles`, None when absent.
         secrets: Names and values; the values never reach an event, log or report.
         data: The whole definition as plain data.
+        masked_text: The definition as written, every secret replaced by `[MASKED]`.
+        priority: From 0 to 100 (LAVA: `high` is 100, `medium` 50, `low` 0).
+        visibility: `public`, `personal`, or the names of groups.
+        reboot_to_fastboot: Whether the LXC protocol's teardown reboots an Android device.
     """
 
     file: str
-    text: str
+    text: str = field(repr=False)
     job_name: str
     timeouts: Timeouts
     blocks: tuple[Block, ...]
-    data: Mapping[str, Plain]
+    data: Mapping[str, Plain] = field(repr=False)
     roles: tuple[Role, ...] = ()
     device_type: str | None = None
     group_timeout_s: int | None = None
@@ -279,6 +301,13 @@ class Definition:
     context: Mapping[str, Plain] = field(factory=dict[str, Plain])
     environment: Mapping[str, Plain] = field(factory=dict[str, Plain])
     tags: tuple[str, ...] = ()
+    masked_text: str = field(default="", repr=False)
+    priority: int = 50
+    visibility: Literal["public", "personal"] | tuple[str, ...] = "public"
+    metadata: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    notify: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    reboot_to_fastboot: bool = True
+    xnbd: Xnbd | None = None
 
     @property
     def multinode(self) -> bool:
@@ -287,7 +316,10 @@ class Definition:
 
     def role(self, name: str) -> Role:
         """The role called `name`; raises KeyError when there is none."""
-        return next(role for role in self.roles if role.name == name)
+        for role in self.roles:
+            if role.name == name:
+                return role
+        raise KeyError(name)
 
 
 @frozen
@@ -302,7 +334,8 @@ class NodeJob:
         wait_limit_s: Limit of a blocking call in a test shell, in seconds.
         start_limit_s: Limit of a delayed start, in seconds.
         environment: Exported into the overlay's `environment`.
-        text: The job's own definition as YAML, secrets replaced by `[MASKED]`.
+        text: The job's own definition as YAML, secrets replaced by `[MASKED]`. It may be given
+            as a function that makes it, for it lists the whole group.
     """
 
     id: int
@@ -315,10 +348,15 @@ class NodeJob:
     wait_limit_s: int
     start_limit_s: int
     environment: Mapping[str, Plain]
-    text: str
+    _text: str | Callable[[], str] = field(repr=False, eq=False)
     container: LxcContainer | None = None
     vlans: tuple[VlanInterface, ...] = ()
     tags: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The job's own definition as YAML, secrets replaced by `[MASKED]`."""
+        return self._text if isinstance(self._text, str) else self._text()
 
 
 @frozen
@@ -338,7 +376,9 @@ class PipelineAction:
         retry: Whether it is a retry action.
         calls: Protocol calls that this action makes.
         source: The test definition that the action prepares, None for other actions.
-        stage: Number of the test block within the namespace, for test actions; else None.
+        stage: Number of the test block within the namespace, for test actions and those that
+            prepare a test definition; else None.
+        index: Number of the test definition `source` within the namespace.
         url: What a download action fetches.
     """
 
@@ -357,3 +397,4 @@ class PipelineAction:
     source: TestSource | None = None
     stage: int | None = None
     url: str | None = None
+    index: int | None = None

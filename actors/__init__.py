@@ -1,0 +1,1 @@
+"""The domain: the actors that run a group of LAVA jobs."""

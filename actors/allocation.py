@@ -1,0 +1,40 @@
+"""Which device each job of a group gets: all jobs have one, or nobody has."""
+
+from collections.abc import Mapping, Sequence
+
+from callboard.definition.devices import Device
+from callboard.definition.model import NodeJob
+
+
+def serves(device: Device, job: NodeJob) -> bool:
+    """Whether `device` has the type and every tag that the job's role asks for."""
+    return device.type == job.device_type and set(job.tags) <= set(device.tags)
+
+
+def allocate(jobs: Sequence[NodeJob], devices: Sequence[Device]) -> Mapping[int, Device] | None:
+    """A device of its own for every job.
+
+    The jobs are matched by augmenting paths, so that an assignment is found whenever there is
+    one, whatever the tags.
+
+    Returns:
+        The device of each job id, None when the devices can't serve all jobs at once.
+    """
+    holder: dict[str, NodeJob] = {}
+    chosen: dict[int, Device] = {}
+
+    def place(job: NodeJob, tried: set[str]) -> bool:
+        for device in devices:
+            if device.name in tried or not serves(device, job):
+                continue
+            tried.add(device.name)
+            other = holder.get(device.name)
+            if other is None or place(other, tried):
+                holder[device.name] = job
+                chosen[job.id] = device
+                return True
+        return False
+
+    if all(place(job, set()) for job in jobs):
+        return chosen
+    return None

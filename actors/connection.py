@@ -1,0 +1,127 @@
+"""One session with a device: lines and signals in, lines and commands out."""
+
+from collections.abc import AsyncGenerator
+
+from callboard.actors.drivers import Console
+from callboard.actors.messages import (
+    Attach,
+    Closed,
+    ConnectionMessage,
+    ConnectionNews,
+    Detach,
+    Execute,
+    Hangup,
+    Printed,
+    Received,
+    SendLines,
+)
+from callboard.actors.signals import CommandEnded, LineReader, Signal, signals
+from callboard.events import ConsoleInput, ConsoleOutput, Journal, Message
+from callboard.runtime import Actor, ActorRef, Reply
+
+KEPT_BYTES = 64 * 1_048_576
+"""Output of a connection that is kept in the log; a device that floods its console can't fill
+the disk. Signals are recognised beyond it."""
+
+
+class Connection(Actor[ConnectionMessage]):
+    """A console as an actor.
+
+    Args:
+        job: Id of the job.
+        namespace: Namespace of the job that the session belongs to.
+        console: The open session; the actor closes it.
+        journal: Where input and output are recorded.
+    """
+
+    def __init__(self, job: int, namespace: str, console: Console, journal: Journal) -> None:
+        self._job = job
+        self._namespace = namespace
+        self._console = console
+        self._journal = journal
+        self._reader = LineReader()
+        self._listener: ActorRef[ConnectionNews] | None = None
+        self._closed = False
+        self._kept_bytes = 0
+        self._commands = 0
+        self._executing: dict[int, Reply[int | None]] = {}
+
+    async def started(self) -> None:
+        """Begin to read."""
+        self.context.feed(self._output())
+
+    async def stopped(self) -> None:
+        """Close the session."""
+        self._console.close()
+
+    async def receive(self, message: ConnectionMessage) -> object:
+        """Handle one message; never waits for the device."""
+        match message:
+            case Received(data):
+                await self._received(data)
+            case SendLines(lines):
+                self._send(lines)
+            case Execute(command):
+                self._execute(command, self.context.defer(message))
+            case Attach(listener):
+                self._listener = listener
+                if self._closed:
+                    await listener.tell(Closed())
+            case Detach():
+                self._listener = None
+            case Hangup():
+                self._console.close()
+        return None
+
+    async def _output(self) -> AsyncGenerator[ConnectionMessage, None]:
+        while data := await self._console.receive():
+            yield Received(data)
+        yield Received(b"")
+
+    async def _received(self, data: bytes) -> None:
+        found: list[Signal] = []
+        for line in self._reader.feed(data):
+            self._record(line)
+            found.extend(signals(line))
+        for signal in found:
+            if isinstance(signal, CommandEnded) and signal.token in self._executing:
+                self._executing.pop(signal.token).send(signal.status)
+        self._closed = self._closed or not data
+        if self._closed:
+            for reply in self._executing.values():
+                reply.send(None)
+            self._executing.clear()
+        if self._listener is not None and found:
+            await self._listener.tell(Printed(tuple(found)))
+        if self._listener is not None and self._closed:
+            await self._listener.tell(Closed())
+
+    def _record(self, line: str) -> None:
+        if self._kept_bytes > KEPT_BYTES:
+            return
+        self._kept_bytes += len(line) + 1
+        self._emit(ConsoleOutput(self._job, self._namespace, line))
+        if self._kept_bytes > KEPT_BYTES:
+            size = KEPT_BYTES // 1_048_576
+            text = f"the device printed more than {size} MiB; the rest of its output is not kept"
+            self._emit(Message(self._job, "warning", text, self._namespace))
+
+    def _execute(self, command: str, reply: Reply[int | None]) -> None:
+        if self._closed:
+            reply.send(None)
+            return
+        self._commands += 1
+        self._executing[self._commands] = reply
+        status = f'echo "<LAVA_SHELL_STATUS {self._commands} $?>"'
+        self._send((f"{command}; {status}",))
+
+    def _send(self, lines: tuple[str, ...]) -> None:
+        for line in lines:
+            self._emit(ConsoleInput(self._job, self._namespace, line))
+        try:
+            self._console.send("".join(f"{line}\n" for line in lines).encode())
+        except BlockingIOError as error:
+            self._emit(Message(self._job, "error", str(error), self._namespace))
+
+    def _emit(self, body: ConsoleInput | ConsoleOutput | Message) -> None:
+        self._journal.emit(self.context.address, body)

@@ -1,0 +1,37 @@
+"""What the actors of one job know about their job."""
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from callboard.actors.drivers import Node
+from callboard.actors.messages import Call, JobMessage
+from callboard.actors.multinode import Member
+from callboard.definition.model import NodeJob, PipelineAction
+from callboard.events import Journal
+from callboard.runtime import ActorRef
+
+
+@frozen
+class JobContext:
+    """One job, as its actions see it.
+
+    Attributes:
+        job: The job's definition.
+        pipeline: Its top-level actions, `finalize` last.
+        node: The device that it runs on.
+        group: Every node of the group that LAVA lists, this one included; empty for one node.
+        journal: Where its actors record what happens.
+        owner: The job actor.
+        protocol: The MultiNode protocol, None in a group of one without roles.
+        secrets: For the node's `secrets` file only.
+    """
+
+    job: NodeJob
+    pipeline: tuple[PipelineAction, ...]
+    node: Node
+    group: tuple[Member, ...]
+    journal: Journal
+    owner: ActorRef[JobMessage]
+    protocol: ActorRef[Call] | None
+    secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)

@@ -1,0 +1,64 @@
+"""Drivers: what makes a node out of a device. Nothing above them knows which driver it has."""
+
+from typing import Protocol
+
+from callboard.actors.overlay import File
+
+
+class Console(Protocol):
+    """The byte stream of one session with a device."""
+
+    async def receive(self) -> bytes:
+        """The next output; waits for it, and returns nothing at the end of the session."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send input; never waits, what the device doesn't take yet is kept.
+
+        Raises:
+            BlockingIOError: The device has not taken its input for so long that too much is kept.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the session; a waiting `receive` returns nothing. Closing twice is harmless."""
+        ...
+
+
+class Node(Protocol):
+    """A device while one job uses it."""
+
+    cache: str
+    """Path of the MultiNode cache file, as the node sees it."""
+
+    def overlay_root(self, job_id: int) -> str:
+        """Path of the job's overlay, as the node sees it."""
+        ...
+
+    def shell(self, os: str | None) -> str:
+        """Path of the shell that runs tests of the operating system `os`."""
+        ...
+
+    def unable(self, action: str) -> str | None:
+        """Why this driver can't execute the action of that name, None when it can."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make the device ready for its job. Raises OSError when this machine can't."""
+        ...
+
+    async def install(self, files: tuple[File, ...], root: str) -> None:
+        """Put files on the node, below `root` as the node sees it. Raises OSError."""
+        ...
+
+    async def open_shell(self) -> Console:
+        """A new session with a shell that reads commands, echoes nothing and has no prompt."""
+        ...
+
+    def kill(self) -> None:
+        """End every process of the node now; used when there is no time for an orderly end."""
+        ...
+
+    async def release(self) -> None:
+        """End every process of the node and remove what it left; always called once."""
+        ...

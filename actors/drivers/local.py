@@ -1,0 +1,137 @@
+"""The local driver: a node is a shell on this machine, in a folder and a session of its own.
+
+The shell sees the machine as it is. What must not be shared by the nodes of a group is the
+node's own: its home, its temporary folder, its overlay and its MultiNode cache.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+from callboard.actors.overlay import File, write
+
+from callboard.actors.drivers import Console
+from callboard.actors.drivers.processes import kill_all, kill_now
+from callboard.actors.drivers.terminal import Terminal
+
+_BASH_SYSTEMS = frozenset(
+    {"debian", "ubuntu", "fedora", "centos", "debian_installer", "centos_installer"}
+)
+"""Operating systems whose tests LAVA runs with bash (LAVA: deployment data)."""
+
+_MARKER = "CALLBOARD_NODE"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_COMMAND_LOOP = 'trap : INT; while IFS= read -r line; do eval "$line"; done'
+"""A shell that reads commands from its terminal but prints no prompt and edits no lines."""
+
+_UNABLE = {
+    "download": "the local driver boots no images",
+    "apply-overlay-guest": "the local driver has no image; the overlay is on this machine already",
+    "overlay-unpack": "the overlay is on this machine already",
+    "execute-qemu": "the local driver starts no QEMU",
+    "reset-device": "the local driver has no power control",
+    "pdu-reboot": "the local driver has no power control",
+    "power-on": "the local driver has no power control",
+    "connect-device": "the local driver has no serial console",
+    "user-command": "the local driver has no device commands",
+    "schroot-login": "the local driver enters no schroot",
+}
+_UNABLE_ENDINGS = {
+    "-download": "the local driver boots no images",
+    "-deploy": "the local driver flashes nothing",
+    "-boot": "the local driver boots nothing",
+}
+
+
+class LocalNode:
+    """One shell's worth of this machine; see `callboard.actors.drivers.Node`.
+
+    Args:
+        name: Name of the device, part of the folder's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._mark = uuid.uuid4().hex
+        self._folder: Path | None = None
+        self._terminals: list[Terminal] = []
+
+    @property
+    def folder(self) -> Path:
+        """The node's own folder; raises RuntimeError before `prepare`."""
+        if self._folder is None:
+            raise RuntimeError(f"the node {self._name} is not prepared")
+        return self._folder
+
+    @property
+    def cache(self) -> str:
+        """Path of the MultiNode cache: the node's own, since nodes share /tmp."""
+        return str(self.folder / "lava_multi_node_cache.txt")
+
+    def overlay_root(self, job_id: int) -> str:
+        """The overlay lies in the node's folder, for `/lava-<id>` would be shared."""
+        return str(self.folder / f"lava-{job_id}")
+
+    def shell(self, os: str | None) -> str:
+        """`/bin/bash` for systems that LAVA tests with bash if it is there, else `/bin/sh`."""
+        return "/bin/bash" if os in _BASH_SYSTEMS and Path("/bin/bash").exists() else "/bin/sh"
+
+    def unable(self, action: str) -> str | None:
+        """Downloads, flashing, power and virtual machines are not what this driver does."""
+        ending = next((why for end, why in _UNABLE_ENDINGS.items() if action.endswith(end)), None)
+        return _UNABLE.get(action, ending)
+
+    async def prepare(self) -> None:
+        """Make the node's folder; raises OSError."""
+        self._folder = Path(tempfile.mkdtemp(prefix=f"callboard-{self._name}-"))
+        for part in ("home", "tmp"):
+            (self._folder / part).mkdir()
+
+    async def install(self, files: tuple[File, ...], root: str) -> None:
+        """Write files below `root`; raises OSError."""
+        write(files, Path(root))
+
+    async def open_shell(self) -> Console:
+        """Start a shell on a terminal of its own; raises OSError."""
+        terminal = Terminal(
+            ["/bin/sh", "-c", _COMMAND_LOOP], self._environment(), self.folder / "home"
+        )
+        self._terminals.append(terminal)
+        return terminal
+
+    def kill(self) -> None:
+        """Kill every process of the node."""
+        kill_now([terminal.process for terminal in self._terminals], self._marker())
+
+    async def release(self) -> None:
+        """Kill what is left of the node and remove its folder."""
+        for terminal in self._terminals:
+            terminal.close()
+        if self._terminals:
+            await kill_all([terminal.process for terminal in self._terminals], self._marker())
+        self._terminals.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
+            self._folder = None
+
+    def _marker(self) -> str:
+        return f"{_MARKER}={self._mark}"
+
+    def _environment(self) -> dict[str, str]:
+        folder = self.folder
+        user = os.environ.get("USER", "root")
+        return {
+            "PATH": os.environ.get("PATH", _PATH),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "tmp"),
+            "USER": user,
+            "LOGNAME": user,
+            "SHELL": "/bin/sh",
+            "TERM": "dumb",
+            "LANG": "C.UTF-8",
+            "LAVA_MULTI_NODE_CACHE": self.cache,
+            _MARKER: self._mark,
+        }

@@ -1,0 +1,110 @@
+"""A console on a pseudo-terminal: a process that thinks somebody types."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import termios
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+
+_READ_BYTES = 65_536
+_MOST_PENDING_BYTES = 1_048_576
+
+
+class Terminal:
+    """A command on a pseudo-terminal in canonical mode, without echo and output processing.
+
+    Args:
+        command: Program and arguments; it becomes the leader of a session of its own.
+        environment: The whole environment of the command.
+        folder: Its working folder.
+
+    Raises:
+        OSError: The command can't be started, or there is no pseudo-terminal left.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> None:
+        self._master, slave = os.openpty()
+        try:
+            os.set_blocking(self._master, False)
+            self._quieten(slave)
+            self.process = subprocess.Popen(
+                ["setsid", "--ctty", *command],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                cwd=folder,
+                env=dict(environment),
+            )
+        except BaseException:
+            os.close(self._master)
+            raise
+        finally:
+            os.close(slave)
+        self._open = True
+        self._pending: deque[bytes] = deque()
+        self._pending_bytes = 0
+
+    @staticmethod
+    def _quieten(slave: int) -> None:
+        iflag, oflag, cflag, lflag, *rest = termios.tcgetattr(slave)
+        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ECHOCTL)
+        oflag &= ~termios.OPOST
+        termios.tcsetattr(slave, termios.TCSANOW, [iflag, oflag, cflag, lflag, *rest])
+
+    async def receive(self) -> bytes:
+        """The next output, nothing at the end; see `Console.receive`."""
+        while self._open:
+            try:
+                return os.read(self._master, _READ_BYTES)
+            except BlockingIOError:
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_readable(self._master)
+            except OSError:  # a terminal whose other side is closed reports EIO
+                return b""
+        return b""
+
+    def send(self, data: bytes) -> None:
+        """Send input without waiting; see `Console.send`."""
+        if not self._open:
+            return
+        if self._pending_bytes + len(data) > _MOST_PENDING_BYTES:
+            raise BlockingIOError("the device has stopped reading its console")
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if len(self._pending) == 1:
+            self._write()
+
+    def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            data = self._pending.popleft()
+            try:
+                written = os.write(self._master, data)
+            except BlockingIOError:
+                written = 0
+            except OSError:  # the other side is closed; `receive` reports the end
+                self._pending.clear()
+                break
+            self._pending_bytes -= written
+            if written < len(data):
+                self._pending.appendleft(data[written:])
+                loop.add_writer(self._master, self._write)
+                return
+        self._pending_bytes = 0
+        loop.remove_writer(self._master)
+
+    def close(self) -> None:
+        """Close the terminal; its processes get SIGHUP."""
+        if not self._open:
+            return
+        self._open = False
+        asyncio.get_running_loop().remove_writer(self._master)
+        anyio.notify_closing(self._master)
+        os.close(self._master)

@@ -1,0 +1,321 @@
+"""The messages that the actors of a group exchange: one immutable class each.
+
+A `Request[R]` is asked and answered with an `R`; the others are told.
+"""
+
+from collections.abc import Mapping
+
+from attrs import evolve, field, frozen
+
+from callboard.actors.coordination import NO_DATA, Data, Ticket
+from callboard.actors.drivers import Console
+from callboard.actors.signals import Signal
+from callboard.events import CallName, Failure, Health
+from callboard.runtime import ActorRef, Request
+
+# To the coordinator
+
+
+@frozen
+class Granted:
+    """The answer to a call that succeeded, with what was received."""
+
+    data: Data = NO_DATA
+
+
+@frozen
+class Refused:
+    """The answer to a call that failed; `reason` is for the job's reader."""
+
+    reason: str
+
+
+Answer = Granted | Refused
+
+
+@frozen
+class Send:
+    """`member` sends `data` under `message_id`."""
+
+    member: int
+    message_id: str
+    data: Mapping[str, str]
+
+
+@frozen
+class Wait(Request[Answer]):
+    """Answered when any member has sent `message_id`."""
+
+    ticket: Ticket
+    message_id: str
+
+
+@frozen
+class WaitAll(Request[Answer]):
+    """Answered when every member, or every member of `role`, has sent `message_id`."""
+
+    ticket: Ticket
+    message_id: str
+    role: str | None = None
+
+
+@frozen
+class Sync(Request[Answer]):
+    """Answered when every member has called sync with `sync_id`."""
+
+    ticket: Ticket
+    sync_id: str
+
+
+@frozen
+class Withdraw(Request[tuple[int, ...]]):
+    """The member has stopped waiting; answered with the members that it was waiting for."""
+
+    ticket: Ticket
+
+
+CoordinatorMessage = Send | Wait | WaitAll | Sync | Withdraw
+
+
+# To the MultiNode protocol of a job
+
+
+@frozen
+class Call(Request[Answer]):
+    """A node's call of the MultiNode API.
+
+    Attributes:
+        call: What is asked.
+        id: The message or sync ID.
+        limit_s: How long to wait for the answer, in seconds.
+        role: Role to wait for (`wait-all` only).
+        data: What is sent (`send` only).
+        where: File, line and column of the step, as far as known.
+    """
+
+    call: CallName
+    id: str
+    limit_s: float
+    role: str | None = None
+    data: Mapping[str, str] = field(factory=dict[str, str])
+    where: str | None = None
+
+
+# To a connection
+
+
+@frozen
+class Printed:
+    """What the device has printed: the signals of some lines, in order."""
+
+    signals: tuple[Signal, ...]
+
+
+@frozen
+class Closed:
+    """The far end has closed the connection."""
+
+
+ConnectionNews = Printed | Closed
+
+
+@frozen
+class Attach:
+    """From now on `listener` gets the news of this connection, and nobody else does."""
+
+    listener: "ActorRef[ConnectionNews]"
+
+
+@frozen
+class Detach:
+    """Nobody gets the news of this connection."""
+
+
+@frozen
+class SendLines:
+    """Send lines to the device."""
+
+    lines: tuple[str, ...]
+
+
+@frozen
+class Execute(Request[int | None]):
+    """Run a command in the shell; answered with its exit status when the shell has run it.
+
+    The answer is None when the connection closes before.
+    """
+
+    command: str
+
+
+@frozen
+class Hangup(Request[None]):
+    """Close the connection; answered when it is closed and its last output is recorded."""
+
+
+@frozen
+class Received:
+    """The device has printed `data`; empty when the far end has closed the connection."""
+
+    data: bytes
+
+
+ConnectionMessage = Attach | Detach | SendLines | Execute | Hangup | Received
+
+
+# To actions
+
+
+@frozen
+class ShellOverlay:
+    """Where a namespace's overlay lies on the node, and which shell runs its tests."""
+
+    root: str
+    shell: str
+
+
+@frozen
+class JobData:
+    """What the actions of a job hand on to each other; it is never changed, only replaced.
+
+    Attributes:
+        connections: The open connection of each namespace.
+        overlays: The overlay of each namespace.
+        failures: Number of failed test cases, definitions and calls so far.
+    """
+
+    connections: Mapping[str, "ActorRef[ConnectionMessage]"] = field(
+        factory=dict[str, "ActorRef[ConnectionMessage]"]
+    )
+    overlays: Mapping[str, ShellOverlay] = field(factory=dict[str, ShellOverlay])
+    failures: int = 0
+
+    def with_connection(
+        self, namespace: str, connection: "ActorRef[ConnectionMessage]"
+    ) -> "JobData":
+        """This data with an open connection in `namespace`."""
+        return evolve(self, connections={**self.connections, namespace: connection})
+
+    def with_overlay(self, namespace: str, overlay: ShellOverlay) -> "JobData":
+        """This data with an overlay in `namespace`."""
+        return evolve(self, overlays={**self.overlays, namespace: overlay})
+
+    def with_failures(self, count: int) -> "JobData":
+        """This data with `count` more failures."""
+        return evolve(self, failures=self.failures + count)
+
+
+@frozen
+class Done:
+    """An action has ended.
+
+    Attributes:
+        data: What the next action gets.
+        failure: Why it failed, None when it succeeded.
+        retried: Whether a retry action tries again after this failure.
+    """
+
+    data: JobData
+    failure: Failure | None = None
+    retried: bool = False
+
+
+@frozen
+class Run(Request[Done]):
+    """Run the action with the data of those before it; `deadline_s` is its parent's end."""
+
+    data: JobData
+    deadline_s: float
+
+
+@frozen
+class CallAnswered:
+    """The protocol has answered a call of a test shell.
+
+    `suite` is the definition that called, None when none was running.
+    """
+
+    call: Call
+    suite: str | None
+    answer: Answer
+    waited_s: float
+
+
+@frozen
+class ShellReady:
+    """The node's environment is set; `status` is the shell's exit status for it."""
+
+    status: int | None
+
+
+@frozen
+class DeadlinePassed:
+    """The action's time is up."""
+
+
+ActionMessage = Run | Printed | Closed | CallAnswered | ShellReady | DeadlinePassed
+
+
+# To a job and to the group
+
+
+@frozen
+class KeepConnection(Request["ActorRef[ConnectionMessage]"]):
+    """Make a connection of an open console; it lives until the job has been finalised."""
+
+    namespace: str
+    console: Console
+
+
+@frozen
+class StartJob:
+    """Run the job's pipeline."""
+
+
+@frozen
+class CancelJob:
+    """End the job: its action is cancelled, finalise runs, its health is canceled."""
+
+    reason: str
+
+
+@frozen
+class ActionDone:
+    """The job's current action has ended, or was cancelled (`done` is None)."""
+
+    done: Done | None
+
+
+JobMessage = KeepConnection | StartJob | CancelJob | ActionDone
+
+
+@frozen
+class JobDone:
+    """A job has been finalised."""
+
+    job: int
+    health: Health
+    failures: int
+
+
+@frozen
+class GroupDone:
+    """Every job of the group has been finalised."""
+
+    healths: tuple[Health, ...]
+    failures: int
+
+
+@frozen
+class RunGroup(Request[GroupDone]):
+    """Run every job of the group; answered when all have been finalised."""
+
+
+@frozen
+class Interrupt:
+    """End every job in order."""
+
+    reason: str
+
+
+GroupMessage = RunGroup | Interrupt | JobDone

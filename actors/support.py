@@ -1,0 +1,150 @@
+"""What of a valid definition can't be run, found before anything is started."""
+
+from collections.abc import Iterator, Sequence
+
+from callboard.actors.allocation import allocate, serves
+from callboard.actors.drivers.local import LocalNode
+from callboard.actors.testshell import TEST_SHELLS
+from callboard.actors.work import WORK
+from callboard.definition.devices import Device
+from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.model import Block, Definition, NodeJob, PipelineAction, Place
+
+NOT_YET = "CB101"
+UNSERVED = "CB102"
+SKIPPED = "CB103"
+
+
+def unsupported(definition: Definition) -> Iterator[Diagnostic]:
+    """What callboard understands but does not run yet."""
+    for role in definition.roles:
+        if role.connection is not None:
+            yield _not_yet(f"connection: {role.connection}", role.place, role.name)
+        elif role.request is not None:
+            yield _not_yet(f"request: {role.request}", role.place, role.name)
+        if role.essential:
+            yield _not_yet("essential: true", role.place, role.name)
+    for container in definition.containers:
+        yield _not_yet("the protocol lava-lxc", container.place, container.role)
+    for vlan in definition.vlans:
+        yield _not_yet("the protocol lava-vland", vlan.place, vlan.role)
+    for block in definition.blocks:
+        yield from _unsupported_block(block)
+
+
+def _unsupported_block(block: Block) -> Iterator[Diagnostic]:
+    for call in block.calls:
+        yield _not_yet(f"a call of {call.protocol} from an action", call.place)
+    if block.kind == "test" and block.test_kind != "shell":
+        yield _not_yet(f"a test of kind {block.test_kind}", block.place)
+    for source in block.definitions:
+        if source.inline is None:
+            yield _not_yet(f"from: {source.origin}", source.place)
+            continue
+        install = source.inline.install
+        parts = {
+            "deps": install.deps,
+            "keys": install.keys,
+            "sources": install.sources,
+            "git-repos": install.git_repos,
+        }
+        for part, content in parts.items():
+            if content and not source.skip_install & {part, "all"}:
+                yield _not_yet(f"install: {part}", source.inline.place)
+        if source.signal != "stdout":
+            yield _not_yet(f"lava-signal: {source.signal}", source.place)
+
+
+def _not_yet(what: str, place: Place, role: str | None = None) -> Diagnostic:
+    return Diagnostic(
+        NOT_YET,
+        "error",
+        f"{what} is not supported yet",
+        place,
+        hint="the definition is valid; run it without this part",
+        role=role,
+    )
+
+
+def unserved(
+    jobs: Sequence[NodeJob], definition: Definition, devices: Sequence[Device] | None
+) -> Iterator[Diagnostic]:
+    """The roles that the devices can never serve; None gives every node a device of its own."""
+    places = {role.name: role.place for role in definition.roles}
+    if devices is None:
+        for job in _one_a_role(jobs):
+            if job.device_type == "lxc":
+                name = job.role.name if job.role else None
+                place = places.get(name or "", definition.blocks[0].place)
+                yield _not_yet("device_type: lxc", place, name)
+        return
+    usable = [device for device in devices if device.driver == "local"]
+    lonely = [job for job in _one_a_role(jobs) if not any(serves(each, job) for each in usable)]
+    for job in lonely:
+        name = job.role.name if job.role else None
+        tags = f" with the tags {', '.join(job.tags)}" if job.tags else ""
+        elsewhere = sorted({each.driver for each in devices if serves(each, job)} - {"local"})
+        hint = (
+            f"the driver {', '.join(elsewhere)} of such devices is not supported yet"
+            if elsewhere
+            else f"the devices file has {_types(devices)}"
+        )
+        yield Diagnostic(
+            UNSERVED,
+            "error",
+            f"no device has the type '{job.device_type}'{tags}",
+            places.get(name or ""),
+            hint=hint,
+            role=name,
+        )
+    if not lonely and allocate(jobs, usable) is None:
+        yield Diagnostic(
+            UNSERVED,
+            "error",
+            f"the group needs {len(jobs)} devices at once, and the devices file can't serve "
+            "all of its roles together",
+            places.get(jobs[0].role.name) if jobs[0].role else None,
+            hint=f"the devices file has {_types(devices)}",
+        )
+
+
+def _one_a_role(jobs: Sequence[NodeJob]) -> list[NodeJob]:
+    return list({job.role.name if job.role else "": job for job in jobs}.values())
+
+
+def _types(devices: Sequence[Device]) -> str:
+    counts: dict[str, int] = {}
+    for device in devices:
+        counts[device.type] = counts.get(device.type, 0) + 1
+    return ", ".join(f"{count} of type {name}" for name, count in counts.items()) or "no device"
+
+
+def skipped(
+    jobs: Sequence[tuple[NodeJob, tuple[PipelineAction, ...]]],
+) -> Iterator[Diagnostic]:
+    """The actions that the nodes' driver would skip, once a role."""
+    seen: set[tuple[Place | None, str]] = set()
+    node = LocalNode("check")
+    for job, pipeline in jobs:
+        for action in _leaves(pipeline):
+            reason = node.unable(action.name)
+            place = action.block.place if action.block else None
+            if action.name in WORK or action.name in TEST_SHELLS or (place, action.name) in seen:
+                continue
+            seen.add((place, action.name))
+            yield Diagnostic(
+                SKIPPED,
+                "error",
+                f"{action.name} would be skipped: {reason}",
+                place,
+                hint="run without --strict, or on a device whose driver can do it",
+                role=job.role.name if job.role else None,
+            )
+
+
+def _leaves(pipeline: Sequence[PipelineAction]) -> Iterator[PipelineAction]:
+    for action in pipeline:
+        if action.children:
+            yield from _leaves(action.children)
+        else:
+            yield action

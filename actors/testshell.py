@@ -1,0 +1,380 @@
+"""The action that runs a stage of test definitions and listens to what the device says."""
+
+from collections.abc import Iterator, Mapping
+from typing import assert_never
+
+import anyio
+from attrs import define, field
+from callboard.actors.wire import data_lines, escape
+
+from callboard.actors import signals
+from callboard.actors.action import Action
+from callboard.actors.context import JobContext
+from callboard.actors.errors import (
+    ActionError,
+    ConnectionClosedError,
+    JobError,
+    LAVATimeoutError,
+    TestError,
+)
+from callboard.actors.messages import (
+    ActionMessage,
+    Answer,
+    Attach,
+    Call,
+    CallAnswered,
+    Closed,
+    ConnectionMessage,
+    DeadlinePassed,
+    Detach,
+    Done,
+    Execute,
+    Granted,
+    JobData,
+    Printed,
+    Refused,
+    Run,
+    SendLines,
+    ShellReady,
+)
+from callboard.actors.signals import ApiCall, Signal
+from callboard.definition.model import PipelineAction, TestSource
+from callboard.events import (
+    Body,
+    LogLevel,
+    Message,
+    Result,
+    TestCaseEnded,
+    TestCaseResult,
+    TestCaseStarted,
+    TestRunEnded,
+    TestRunStarted,
+)
+from callboard.runtime import ActorRef, Outcome, Reply, Timer
+
+TEST_SHELLS = frozenset({"multinode-test", "lava-test-shell"})
+"""Names of the actions that run test definitions in a shell."""
+
+_INTERRUPT = "\x03"
+
+
+@define
+class _TestRun:
+    """The definition that is running on the device."""
+
+    suite: str
+    uuid: str
+    began_s: float
+    test_set: str | None = None
+    cases: dict[str, float] = field(factory=dict[str, float])
+
+
+@define
+class _Stage:
+    """What one run of the action holds while the device runs its definitions."""
+
+    data: JobData
+    reply: Reply[Done]
+    connection: ActorRef[ConnectionMessage]
+    timer: Timer
+    run: _TestRun | None = None
+    failures: int = 0
+    install_failed: bool = False
+
+
+class TestShell(Action):
+    """`multinode-test` and `lava-test-shell`: starts the runner, turns signals into results.
+
+    Calls of the MultiNode API go to the job's protocol; the answer goes back to the device as
+    short lines. While a call waits the device's output is still read, so that a test that runs
+    in the background loses nothing.
+
+    Args:
+        plan: The action.
+        context: Its job.
+    """
+
+    __test__ = False
+
+    def __init__(self, plan: PipelineAction, context: JobContext) -> None:
+        super().__init__(plan, context)
+        self._stage: _Stage | None = None
+
+    async def receive(self, message: ActionMessage) -> Done | None:
+        """Handle one message; `Run` is answered when the runner has come to its end."""
+        if isinstance(message, Run):
+            return await self._begin(message)
+        if self._stage is None:  # news that crossed the end of the stage
+            return None
+        try:
+            match message:
+                case Printed(found):
+                    for signal in found:
+                        await self._signal(self._stage, signal)
+                        if self._stage is None:
+                            break
+                case ShellReady(status):
+                    await self._ready(self._stage, status)
+                case CallAnswered():
+                    await self._answered(self._stage, message)
+                case Closed():
+                    raise ConnectionClosedError("the device closed its connection")
+                case DeadlinePassed():
+                    await self._expire(self._stage)
+                case _:
+                    assert_never(message)
+        except Exception as error:  # whatever goes wrong ends the action, not its actor
+            await self._finish(error)
+        return None
+
+    async def _begin(self, run: Run) -> Done | None:
+        deadline_s = self.start(run)
+        try:
+            connection, prepare = self._prepare(run.data)
+        except ActionError as error:
+            failure = self.failure(error)
+            self.end("fail", failure=failure)
+            return Done(run.data, failure)
+        timer = self.context.call_after(deadline_s - anyio.current_time(), DeadlinePassed())
+        self._stage = _Stage(run.data, self.context.defer(run), connection, timer)
+        await connection.tell(Attach(self.context.ref))
+        self.context.pipe(connection, Execute(prepare), lambda end: ShellReady(end.value))
+        return None
+
+    def _prepare(self, data: JobData) -> tuple[ActorRef[ConnectionMessage], str]:
+        """The connection to use, and the command that readies its shell (LAVA: test shell)."""
+        block = self.plan.block
+        namespace = (block.connection_namespace if block else None) or self.plan.namespace
+        connection = data.connections.get(namespace)
+        if connection is None:
+            raise JobError(f"namespace '{namespace}' has no open shell; boot before this test")
+        overlay = data.overlays.get(self.plan.namespace)
+        if overlay is None:
+            raise JobError(
+                f"namespace '{self.plan.namespace}' has no overlay; deploy before this test"
+            )
+        return connection, f"export SHELL={overlay.shell}; . '{overlay.root}/environment'"
+
+    async def _ready(self, stage: _Stage, status: int | None) -> None:
+        if status is None:
+            raise ConnectionClosedError("the device closed its connection")
+        if status != 0:
+            raise JobError(f"reading the environment on the node failed with status {status}")
+        root = stage.data.overlays[self.plan.namespace].root
+        command = f"'{root}/bin/lava-test-runner' '{root}/{self.plan.stage}'"
+        await stage.connection.tell(SendLines((command,)))
+
+    async def _expire(self, stage: _Stage) -> None:
+        await stage.connection.tell(SendLines((_INTERRUPT,)))
+        text = f"{self.plan.name} did not end within {self.plan.duration_s} s"
+        if self.plan.name == "multinode-test":
+            raise TestError(text)
+        if self.plan.block is not None and self.plan.block.timeout_skip:
+            self._log("warning", f"{text}; the time-out says skip, so the job goes on")
+            await self._finish(None)
+            return
+        raise LAVATimeoutError(text)
+
+    async def _finish(self, error: Exception | None) -> None:
+        stage, self._stage = self._stage, None
+        if stage is None:
+            return
+        stage.timer.cancel()
+        if stage.run is not None:
+            self._end_run(stage, stage.run, "fail")
+        if error is None and stage.install_failed:
+            error = TestError("the install steps of a test definition failed")
+        await stage.connection.tell(Detach())
+        failure = self.failure(error) if error is not None else None
+        self.end("fail" if failure else "pass", failure=failure)
+        retried = isinstance(error, ActionError) and error.retried
+        stage.reply.send(Done(stage.data.with_failures(stage.failures), failure, retried))
+
+    # What the device says
+
+    async def _signal(self, stage: _Stage, signal: Signal) -> None:
+        match signal:
+            case signals.RunStarted():
+                self._start_run(stage, signal)
+            case signals.RunEnded():
+                if stage.run is not None and stage.run.suite == signal.suite:
+                    self._end_run(stage, stage.run, "pass")
+            case signals.CaseStarted(case):
+                run = self._running(stage, signal)
+                run.cases[case] = anyio.current_time()
+                self._say(TestCaseStarted(self.job.job.id, run.suite, case))
+            case signals.CaseEnded(case):
+                run = self._running(stage, signal)
+                self._say(TestCaseEnded(self.job.job.id, run.suite, case))
+            case signals.CaseResult():
+                self._case(
+                    stage,
+                    signal.case,
+                    signal.result,
+                    measurement=signal.measurement,
+                    units=signal.units,
+                )
+            case signals.CaseReference():
+                self._case(stage, signal.case, signal.result, reference=signal.reference)
+            case signals.SetStarted(name):
+                self._running(stage, signal).test_set = name
+            case signals.SetStopped():
+                self._running(stage, signal).test_set = None
+            case signals.Raised(text):
+                raise TestError(text)
+            case signals.Noted(text):
+                self._log("event", text)
+            case signals.FeedbackAsked(namespace):
+                if namespace not in stage.data.connections:
+                    self._log("warning", f"no connection in namespace '{namespace}'")
+            case signals.Malformed(text, fatal):
+                if fatal:
+                    raise TestError(text)
+                self._log("error", text)
+            case signals.InstallFailed():
+                stage.install_failed = True
+                stage.failures += 1
+            case signals.RunnerExited():
+                await self._finish(None)
+            case ApiCall():
+                await self._call(stage, signal)
+            case signals.CommandEnded():
+                pass
+            case _:
+                assert_never(signal)
+
+    def _running(self, stage: _Stage, signal: Signal) -> _TestRun:
+        if stage.run is None:
+            name = type(signal).__name__
+            raise TestError(f"the device sent {name} while no test definition was running")
+        return stage.run
+
+    def _start_run(self, stage: _Stage, signal: signals.RunStarted) -> None:
+        if stage.run is not None:
+            self._end_run(stage, stage.run, "fail")
+        stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time())
+        self._say(TestRunStarted(self.job.job.id, signal.suite, signal.uuid))
+
+    def _end_run(self, stage: _Stage, run: _TestRun, result: Result) -> None:
+        stage.run = None
+        stage.failures += result == "fail"
+        source = self._sources().get(run.suite)
+        self._say(
+            TestRunEnded(
+                self.job.job.id,
+                run.suite,
+                run.uuid,
+                self.plan.namespace,
+                result,
+                duration_s=self._since(run.began_s),
+                repository=source.repository if source else None,
+                path=source.path if source else None,
+            )
+        )
+
+    def _sources(self) -> Mapping[str, TestSource]:
+        sources = (
+            source
+            for block in self.job.job.blocks
+            if block.namespace == self.plan.namespace
+            for source in block.definitions
+        )
+        return {f"{index}_{source.name}": source for index, source in enumerate(sources)}
+
+    def _case(
+        self,
+        stage: _Stage,
+        case: str,
+        result: Result,
+        *,
+        measurement: float | None = None,
+        units: str | None = None,
+        reference: str | None = None,
+    ) -> None:
+        if stage.run is None:
+            raise TestError(f"the device reported case {case} while no definition was running")
+        duration_s = self._since(stage.run.cases.pop(case, anyio.current_time()))
+        stage.failures += result == "fail"
+        self._say(
+            TestCaseResult(
+                self.job.job.id,
+                stage.run.suite,
+                case,
+                result,
+                duration_s=duration_s,
+                set=stage.run.test_set,
+                measurement=measurement,
+                units=units,
+                reference=reference,
+            )
+        )
+
+    # MultiNode calls
+
+    async def _call(self, stage: _Stage, signal: ApiCall) -> None:
+        """Pass a call on; what doesn't wait is answered before the next signal is handled."""
+        call = Call(
+            signal.call,
+            signal.id,
+            limit_s=self.job.job.wait_limit_s,
+            role=signal.role,
+            data=signal.data or {},
+        )
+        protocol = self.job.protocol
+        if protocol is None:
+            raise TestError(f"lava-{signal.call} needs a MultiNode job")
+        suite = stage.run.suite if stage.run else None
+        made_s = anyio.current_time()
+        if signal.call == "send":
+            answer = await protocol.ask(call)
+            await self._answered(stage, CallAnswered(call, suite, answer, self._since(made_s)))
+            return
+
+        def answered(outcome: Outcome[Answer]) -> CallAnswered:
+            answer = outcome.value or Refused(str(outcome.error))
+            return CallAnswered(call, suite, answer, self._since(made_s))
+
+        self.context.pipe(protocol, call, answered)
+
+    async def _answered(self, stage: _Stage, message: CallAnswered) -> None:
+        call, answer = message.call, message.answer
+        if isinstance(answer, Refused):
+            self._log("error", answer.reason)
+        if call.call != "send":
+            await stage.connection.tell(SendLines(tuple(_reply_lines(call, answer))))
+        if message.suite is None:
+            raise TestError(f"lava-{call.call} {call.id} was called before a definition began")
+        passed = isinstance(answer, Granted)
+        stage.failures += not passed
+        run = stage.run
+        self._say(
+            TestCaseResult(
+                self.job.job.id,
+                message.suite,
+                f"multinode-{call.call.replace('-', '_')}-{call.id}".lower(),
+                "pass" if passed else "fail",
+                duration_s=message.waited_s,
+                set=run.test_set if run is not None and run.suite == message.suite else None,
+            )
+        )
+
+    def _log(self, level: LogLevel, text: str) -> None:
+        self._say(Message(self.job.job.id, level, text, self.plan.namespace))
+
+    def _say(self, body: Body) -> None:
+        self.job.journal.emit(self.context.address, body)
+
+    @staticmethod
+    def _since(began_s: float) -> float:
+        return round(anyio.current_time() - began_s, 6)
+
+
+def _reply_lines(call: Call, answer: Answer) -> Iterator[str]:
+    """The answer as the device's helper reads it: a line a datum, then the completion."""
+    api = call.call.replace("-", "_").upper()
+    match answer:
+        case Granted(data):
+            yield from data_lines(data)
+            yield f"<LAVA_{api}_COMPLETE>"
+        case Refused(reason):
+            yield f"<LAVA_{api}_COMPLETE nack {escape(reason)}>"

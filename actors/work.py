@@ -1,0 +1,159 @@
+"""The work of the actions that callboard does itself, whatever the driver, by LAVA's names.
+
+Actions of LAVA's pipeline that are missing here are the driver's to do or to skip. Those that
+have nothing to do on any node of callboard stand here too, for LAVA runs them idle as well.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import yaml
+
+from callboard.actors import overlay
+from callboard.actors.context import JobContext
+from callboard.actors.errors import ConnectionClosedError, JobError
+from callboard.actors.messages import Execute, Hangup, JobData, KeepConnection, ShellOverlay
+from callboard.definition.model import PipelineAction, Plain, TestSource
+
+Work = Callable[[JobContext, PipelineAction, JobData], Awaitable[JobData]]
+
+
+async def _idle(_context: JobContext, _plan: PipelineAction, data: JobData) -> JobData:
+    return data
+
+
+async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
+    """Build the overlay of the namespace and put it on the node."""
+    job, node = context.job, context.node
+    root = node.overlay_root(job.id)
+    shell = node.shell(plan.block.os if plan.block else None)
+    built = overlay.Overlay(
+        job_id=job.id,
+        root=root,
+        shell=shell,
+        role=job.role.name if job.role else None,
+        group=tuple((member.job, member.role) for member in context.group),
+        environment=_environment(context),
+        secrets=tuple(context.secrets.items()),
+        cache=node.cache,
+        stages=_stages(context, plan.namespace),
+    )
+    await node.install(overlay.build(built), root)
+    return data.with_overlay(plan.namespace, ShellOverlay(root, shell))
+
+
+def _environment(context: JobContext) -> tuple[tuple[str, str], ...]:
+    """The role's environment as shell variables, then LAVA's own (LAVA: environment file)."""
+    job = context.job
+    own = {"LAVA_JOB_ID": str(job.id)}
+    return (*_flat("", dict(job.environment)), *own.items())
+
+
+def _flat(name: str, value: Plain) -> tuple[tuple[str, str], ...]:
+    match value:
+        case dict():
+            items = [(f"{name}_{key}" if name else key, item) for key, item in value.items()]
+        case list():
+            items = [(f"{name}_{index}", item) for index, item in enumerate(value)]
+        case bool():
+            return ((name, "1" if value else "0"),)
+        case None:
+            return ((name, ""),)
+        case _:
+            return ((name, str(value)),)
+    return tuple(pair for key, item in items for pair in _flat(key, item))
+
+
+def _stages(context: JobContext, namespace: str) -> tuple[tuple[overlay.Definition, ...], ...]:
+    """The definitions of each test block of the namespace, numbered through."""
+    index = 0
+    stages: list[tuple[overlay.Definition, ...]] = []
+    for block in context.job.blocks:
+        if block.namespace != namespace or not block.definitions:
+            continue
+        stage = [
+            _definition(context, source, number)
+            for number, source in enumerate(block.definitions, start=index)
+        ]
+        index += len(stage)
+        stages.append(tuple(stage))
+    return tuple(stages)
+
+
+def _definition(context: JobContext, source: TestSource, index: int) -> overlay.Definition:
+    definition = source.inline
+    if definition is None:
+        raise JobError(f"test definitions from {source.origin} are not supported yet")
+    skipped = source.skip_install & {"steps", "all"}
+    return overlay.Definition(
+        index=index,
+        name=source.name,
+        uuid=f"{context.job.id}_{_level(context.pipeline, source)}",
+        run_steps=tuple(step.text for step in definition.run),
+        install_steps=() if skipped else tuple(step.text for step in definition.install.steps),
+        parameters=(*definition.parameters, *source.parameters),
+        testdef=definition.text,
+        metadata=yaml.safe_dump(dict(definition.metadata), sort_keys=False),
+    )
+
+
+def _level(actions: tuple[PipelineAction, ...], source: TestSource) -> str | None:
+    """Level of the action that fetches `source`: the first that names it."""
+    for each in actions:
+        if each.source is source:
+            return each.level
+        if (level := _level(each.children, source)) is not None:
+            return level
+    return None
+
+
+async def _open_shell(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
+    """Open the node's shell, unless the namespace has one, and see that it answers."""
+    connection = data.connections.get(plan.namespace)
+    if connection is None:
+        console = await context.node.open_shell()
+        connection = await context.owner.ask(KeepConnection(plan.namespace, console))
+    if await connection.ask(Execute(":")) is None:
+        raise ConnectionClosedError("the node's shell ended before it answered")
+    return data.with_connection(plan.namespace, connection)
+
+
+async def _power_off(context: JobContext, _plan: PipelineAction, data: JobData) -> JobData:
+    """End the node: nothing of the job runs on afterwards."""
+    await context.node.release()
+    return data
+
+
+async def _hang_up(_context: JobContext, _plan: PipelineAction, data: JobData) -> JobData:
+    for connection in data.connections.values():
+        await connection.ask(Hangup())
+    return data
+
+
+WORK: Mapping[str, Work] = {
+    "auto-login-action": _idle,
+    "compress-overlay": _install_overlay,
+    "deploy-device-env": _idle,
+    "expect-shell-connection": _open_shell,
+    "export-device-env": _idle,
+    "extract-modules": _idle,
+    "extract-rootfs": _idle,
+    "finalize": _idle,
+    "inline-repo-action": _idle,
+    "lava-multinode-overlay": _idle,
+    "lava-overlay": _idle,
+    "lava-vland-overlay": _idle,
+    "login-action": _idle,
+    "power-off": _power_off,
+    "prepare-scp-overlay": _idle,
+    "read-feedback": _hang_up,
+    "test-definition": _idle,
+    "test-install-overlay": _idle,
+    "test-overlay": _idle,
+    "test-runscript-overlay": _idle,
+}
+"""What callboard does for each action of that name."""
+
+RECORDED = frozenset(
+    {"inline-repo-action", "test-overlay", "test-install-overlay", "test-runscript-overlay"}
+)
+"""Actions that make a case of the suite `lava` when they succeed (LAVA: results of actions)."""

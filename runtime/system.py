@@ -1,0 +1,108 @@
+"""What root actors live in."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from callboard.runtime.actor import MAILBOX_SIZE, Actor
+from callboard.runtime.cell import Cell
+from callboard.runtime.errors import ActorStopped, NameTaken
+from callboard.runtime.messages import DeadLetter
+from callboard.runtime.ref import ActorRef
+from callboard.runtime.supervision import Supervision
+
+M = TypeVar("M")
+
+
+class ActorSystem:
+    """An asynchronous context that actors live in; leaving it ends all of them in order.
+
+    When a root actor fails, the body of the context is cancelled, everything ends in order, and
+    the error is raised from the context.
+
+    Args:
+        on_dead_letter: Called with each message that found its actor stopped; must not wait.
+    """
+
+    def __init__(
+        self, *, on_dead_letter: Callable[[DeadLetter], None] = lambda _letter: None
+    ) -> None:
+        self._on_dead_letter = on_dead_letter
+        self._roots: dict[str, Cell] = {}
+        self._tasks: TaskGroup | None = None
+        self._body = anyio.CancelScope()
+        self._error: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._body.__enter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        assert self._tasks is not None
+        swallowed = self._body.__exit__(exc_type, exc, traceback)
+        with anyio.CancelScope(shield=True):
+            await self.stop()
+        if swallowed:
+            exc_type = exc = traceback = None
+        await self._tasks.__aexit__(None, None, None)
+        if self._error is not None:
+            raise self._error
+        return bool(swallowed)
+
+    def spawn(
+        self,
+        factory: Callable[[], Actor[M]],
+        name: str,
+        *,
+        supervision: Supervision | None = None,
+        mailbox_size: int = MAILBOX_SIZE,
+    ) -> ActorRef[M]:
+        """Make a root actor; see `Context.spawn`. Supervision `stop` and `escalate` are alike."""
+        address = f"/{name}"
+        if name in self._roots and not self._roots[name].ended:
+            raise NameTaken(address)
+        if self._tasks is None:
+            raise ActorStopped(address)
+        cell = Cell(
+            self,
+            None,
+            address,
+            factory,
+            supervision or Supervision.stop(),
+            mailbox_size,
+            endless=False,
+        )
+        self._roots[name] = cell
+        self.start(cell)
+        return cell.ref
+
+    async def stop(self) -> None:
+        """End every actor, the last spawned root first; returns when all have ended."""
+        for cell in reversed(self._roots.copy().values()):
+            cell.request_stop()
+            await cell.wait_ended()
+
+    def start(self, cell: Cell) -> None:
+        """Start the task of a new actor; for the kernel's own use."""
+        if self._tasks is None:
+            raise ActorStopped(cell.address)
+        self._tasks.start_soon(cell.run, name=cell.address)
+
+    def dead_letter(self, address: str, message: object) -> None:
+        """Report a message that found its actor stopped; for the kernel's own use."""
+        self._on_dead_letter(DeadLetter(address, message))
+
+    def fail(self, error: Exception) -> None:
+        """A root actor has failed: end everything; for the kernel's own use."""
+        self._error = self._error or error
+        self._body.cancel()

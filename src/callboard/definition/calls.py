@@ -1,0 +1,198 @@
+"""Reads protocol calls: what an action asks of a protocol when it begins."""
+
+import json
+from collections.abc import Mapping
+
+from callboard.definition.model import Call
+from callboard.definition.reader import Section, did_you_mean, listed
+from callboard.definition.roles import Roles
+from callboard.definition.timeouts import timeout_of
+from callboard.definition.tree import ListNode, MapNode, Node, ScalarNode, kind
+
+MULTINODE = "lava-multinode"
+LXC = "lava-lxc"
+VLAND = "lava-vland"
+XNBD = "lava-xnbd"
+PROTOCOLS = (MULTINODE, LXC, VLAND, XNBD)
+
+MESSAGE_LIMIT = 65_534
+"""Characters of a whole message in LAVA, which sends it as JSON."""
+
+_ENVELOPE = 512
+"""Characters that LAVA adds to a message, at a guess: host name, group, role, ..."""
+
+_REQUESTS: Mapping[str, tuple[str, ...]] = {
+    MULTINODE: ("lava-send", "lava-wait", "lava-wait-all", "lava-sync", "lava-start"),
+    LXC: ("pre-os-command", "pre-power-command"),
+    VLAND: ("deploy_vlans",),
+    XNBD: ("set_port",),
+}
+
+
+def read_calls(block: Section, roles: Roles, declared: tuple[str, ...]) -> tuple[Call, ...]:
+    """The calls of an action block; `declared` are the protocols of the job."""
+    protocols = block.section("protocols", f"`protocols` of {block.title}")
+    if protocols is None:
+        return ()
+    calls: list[Call] = []
+    for protocol in PROTOCOLS:
+        node = protocols.get(protocol)
+        if node is None:
+            continue
+        if protocol not in declared:
+            message = f"{block.title} calls `{protocol}`, which the job doesn't declare"
+            hint = f"add `{protocol}` to the `protocols` of the job"
+            block.warning("CB089", protocols.key(protocol), message, hint)
+        calls.extend(
+            call
+            for item in _listed(block, protocol, node)
+            if (call := _read_call(block, protocol, item, roles)) is not None
+        )
+    protocols.close()
+    return tuple(calls)
+
+
+def _listed(block: Section, protocol: str, node: Node) -> tuple[Node, ...]:
+    match node:
+        case ListNode(items=items):
+            return items
+        case MapNode():
+            hint = "begin it with `- `; LAVA fails on a map, callboard takes it as a list of one"
+            message = f"the calls of `{protocol}` must be a list"
+            block.warning("CB080", node, message, hint)
+            return (node,)
+        case ScalarNode():
+            message = f"the calls of `{protocol}` must be a list, but are {kind(node)}"
+            block.error("CB021", node, message)
+            return ()
+
+
+def _read_call(block: Section, protocol: str, node: Node, roles: Roles) -> Call | None:
+    empty = isinstance(node, ScalarNode) and node.value is None
+    if empty or (isinstance(node, MapNode) and not node.pairs):
+        hint = "write for instance `{action: lava-overlay, request: lava-sync, messageID: ready}`"
+        block.error("CB081", node, f"an empty call of `{protocol}`", hint)
+        return None
+    section = block.section_of(node, f"the call of `{protocol}`")
+    if section is None:
+        return None
+    action = section.string("action") if "action" in section else None
+    if "action" not in section:
+        section.error("CB082", node, "the call names no `action`", "name the action that makes it")
+    request = _read_request(section, protocol, node)
+    reader = _multinode if protocol == MULTINODE else _other
+    call = reader(section, protocol, action or "", request or "", roles)
+    section.close()
+    return call if action and request else None
+
+
+def _read_request(section: Section, protocol: str, node: Node) -> str | None:
+    requests = _REQUESTS[protocol]
+    if "request" not in section:
+        hint = f"it can be {listed(requests, 'or')}"
+        section.error("CB082", node, f"the call of `{protocol}` has no `request`", hint)
+        return None
+    request = section.string("request")
+    if request is None or request in requests:
+        return request
+    hint = (
+        did_you_mean(request.replace("_", "-"), requests) or f"it can be {listed(requests, 'or')}"
+    )
+    if request == "aggregate":
+        hint = "it collected results in old versions of LAVA; remove the call"
+    message = f"`{protocol}` has no request `{request[:60]}`"
+    section.error("CB083", section.get("request") or node, message, hint)
+    return None
+
+
+def _other(section: Section, protocol: str, action: str, request: str, _roles: Roles) -> Call:
+    return Call(
+        protocol=protocol,
+        action=action,
+        request=request,
+        place=section.findings.source.place(section.node.offset),
+        timeout_s=_read_limit(section),
+    )
+
+
+def _multinode(section: Section, protocol: str, action: str, request: str, roles: Roles) -> Call:
+    message_id = section.string("messageID")
+    if "messageID" not in section and request not in {"lava-start", ""}:
+        hint = section.misspelt("messageID") or "add for instance `messageID: ready`"
+        what = f"the call of `{request}` has no `messageID`"
+        section.error("CB084", section.node, what, hint)
+    message = _read_message(section, action)
+    poll_delay_s = section.integer("poll_delay", minimum=0)
+    waited = section.string("role")
+    released = section.strings("roles", one=True)
+    _check_role(section, request, waited, roles)
+    for name in released:
+        at = section.get("roles") or section.node
+        roles.known(section, name, at, "the call")
+    if released and request not in {"lava-start", ""}:
+        at = section.key("roles")
+        section.warning("CB087", at, f"`{request}` ignores `roles`", "only `lava-start` reads it")
+    return Call(
+        protocol=protocol,
+        action=action,
+        request=request,
+        place=section.findings.source.place(section.node.offset),
+        message_id=message_id,
+        message=message,
+        role=waited,
+        roles=released,
+        timeout_s=_read_limit(section),
+        poll_delay_s=poll_delay_s,
+    )
+
+
+def _check_role(section: Section, request: str, name: str | None, roles: Roles) -> None:
+    node = section.get("role")
+    if name is None or node is None:
+        return
+    if request not in {"lava-wait-all", ""}:
+        hint = "only `lava-wait-all` reads it"
+        section.warning("CB087", section.key("role"), f"`{request}` ignores `role`", hint)
+    if not roles.known(section, name, node, "the call"):
+        return
+    role = roles.roles.get(name)
+    if request == "lava-wait-all" and role is not None and role.count == 0:
+        message = f"the call waits for role `{name}`, which has no node"
+        section.error("CB067", node, message, f"give `{name}` a `count`")
+
+
+def _read_message(section: Section, action: str) -> Mapping[str, str | None] | None:
+    node = section.get("message")
+    message: dict[str, str | None] = {}
+    match node:
+        case None | ScalarNode(value=None):
+            return None
+        case ScalarNode(text=text):
+            message[text] = None
+        case ListNode():
+            hint = "write for instance `{ipaddr: $ipaddr}`"
+            section.error("CB086", node, "`message` must be a map or text, but is a list", hint)
+        case MapNode(pairs=pairs):
+            for key, value in pairs:
+                if isinstance(value, ScalarNode) and isinstance(value.value, str):
+                    message[key.text] = value.text
+                else:
+                    hint = 'quote it, e.g. "1"; LAVA fails on anything but text'
+                    what = f"`{key.text[:60]}` of the message"
+                    section.error("CB086", value, f"{what} must be text, not {kind(value)}", hint)
+    if len(json.dumps(message)) > MESSAGE_LIMIT - _ENVELOPE:
+        what = f"the message is longer than LAVA's limit of {MESSAGE_LIMIT:,} characters"
+        section.error("CB086", node, what, "send less; large data belongs in a file")
+    if action == "prepare-scp-overlay" and isinstance(node, ScalarNode):
+        hint = "write for instance `{ipaddr: $ipaddr}`"
+        section.error("CB086", node, "the message for `prepare-scp-overlay` must be a map", hint)
+    return message
+
+
+def _read_limit(section: Section) -> int | None:
+    """The call's `timeout`: a map of units, or a number of seconds (LAVA: protocol calls)."""
+    node = section.get("timeout")
+    if isinstance(node, ScalarNode) and type(node.value) is int and node.value > 0:
+        return node.value
+    timeout = None if node is None else timeout_of(section, node, "the time-out of the call")
+    return timeout.duration_s if timeout else None

@@ -1,0 +1,290 @@
+"""The catalogue of diagnostics: what each code means and what to do about it."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+_CATALOGUE = """
+CB001 file can't be read
+    The file does not exist, is a directory, or its permissions forbid reading it.
+CB002 file too large
+    A file may have 4 MiB. A job definition has some kilobytes; what makes it larger is
+    mostly test scripts, which belong into a repository named with `from: git`.
+CB003 not a text file
+    Definitions are UTF-8 text without control characters. Most likely another file was
+    meant, or an editor has saved it in another encoding.
+CB004 not YAML
+    The parser could not go on at this place. Often the slip is a line above: a quote or
+    bracket that was never closed, a wrong indentation, a `: ` in a value without quotes.
+    Nothing after it was looked at.
+CB005 tab as indentation
+    YAML is indented with spaces only. Let the editor replace tabs by spaces.
+CB006 nested too deep
+    Maps and lists may lie 64 deep inside each other, aliases written out.
+CB007 too many values
+    A file may hold 250,000 values, and 1,000,000 once aliases are written out, so that a small
+    file can't fill the memory or take minutes to read.
+CB008 several documents
+    A file holds one definition. `---` begins another document in YAML.
+CB009 bad alias
+    `*name` repeats the value after `&name`, which must stand above it and be complete.
+CB010 duplicate key
+    A map holds the same key twice. YAML readers silently take the last one, LAVA's too, so
+    one of the two would be lost.
+CB011 tag not allowed
+    Tags such as `!!python/object` can make a reader run code; definitions need none.
+CB012 key is a list or map
+    Keys are single values. `{{ name }}` of a template that was not filled in looks like a
+    map as a key.
+CB013 unreadable value
+    YAML takes the value for a number, date or truth value, but it is none. Quote text.
+CB014 not a map
+    A definition is a map, which begins with lines such as `job_name: smoke`.
+CB015 more problems
+    Only the first 200 problems of a file are shown. Mend some of them and try again.
+CB016 bad merge
+    `<<` takes over the entries of a map, mostly `<<: *name`. It needs a map or a list of
+    maps.
+CB020 missing key
+    LAVA's schema requires this key.
+CB021 wrong kind of value
+    A list stands where a map is needed, text where a number is needed, and so on.
+CB022 text needs quotes
+    YAML reads `on`, `yes` and `no` as truth values, `12` as a number, `1.10` as 1.1, and
+    `~` as nothing. Where text is wanted, quote them.
+CB023 number out of range
+    The number is smaller or larger than LAVA accepts.
+CB024 not one of the choices
+    The value must be one of a few words.
+CB025 unknown key
+    Nothing reads this key, so it has no effect. Most often it is misspelt or stands one
+    level too high or too low. LAVA's strict schema refuses it.
+CB026 empty value
+    The value is there, but empty.
+CB030 no device
+    A job needs `device_type`, or `protocols: lava-multinode` with roles that have one.
+CB031 device type beside roles
+    In a MultiNode job each role has its own `device_type`; one at the top is ignored.
+CB032 key belongs into a role
+    `context`, `tags` and `environment` at the top of a MultiNode job are lost when LAVA
+    splits it into jobs. Put them into the roles.
+CB033 bad secret
+    Secrets are texts of four characters or more. They are replaced wherever they appear,
+    and replacing shorter ones would destroy the logs.
+CB034 a split job
+    LAVA splits a MultiNode job into one job a node, with `target_group` and `sub_id`. The
+    definition needed here is the one before: the MultiNode definition.
+CB035 name too long
+    `job_name` may have 200 characters.
+CB036 bad priority
+    `high`, `medium`, `low`, or a whole number from 0 to 100.
+CB037 bad visibility
+    `public`, `personal`, or `{group: [names]}`. callboard doesn't hide anything, but LAVA
+    refuses a job without it.
+CB040 bad time-out
+    A time-out is a map with one of `days`, `hours`, `minutes`, `seconds` and a whole number
+    that isn't negative.
+CB041 several units
+    LAVA adds up the units of a time-out, but its strict schema allows only one.
+CB042 time-out above the job's
+    The whole job ends before this time-out can. LAVA's strict schema refuses it.
+CB043 not an action's name
+    Keys of `actions`, `connections` and a block's `timeouts` are names of pipeline actions:
+    small letters and `-`. `callboard describe` shows them.
+CB044 empty time-out
+    LAVA takes a time-out without any unit, or of zero, as 30 seconds.
+CB045 no limit of the job
+    `timeouts: job` is mandatory: it ends a job that hangs.
+CB046 skip has no effect
+    `skip: true` lets a single-node job go on after a test's time-out. In a MultiNode job
+    the time-out always fails the job.
+CB050 no roles
+    `lava-multinode` needs a map of `roles`.
+CB051 role without actions
+    No action names this role, so its nodes would do nothing. LAVA refuses the job.
+CB052 bad count
+    Each role says with `count` how many nodes it has: a whole number, at most 100,000.
+CB053 role without device
+    A role has `device_type`, or `connection` and `host_role`.
+CB054 device and connection
+    The nodes of a role are devices of their own, or logins on another role's device.
+CB055 connection without host
+    A role with `connection: ssh` needs `host_role`, the role whose device it logs in to.
+CB057 unknown role
+    The name is not among the roles of `lava-multinode`.
+CB058 host_role and expect_role
+    LAVA's server wants both or none: `host_role` says on whose device the nodes are,
+    `expect_role` whose message starts them.
+CB059 bad host
+    A role that others log in to has exactly one device: `count: 1` and `device_type`.
+CB060 role starts itself
+    With `request: lava-start` a role waits for a message of `expect_role`. It can't be its
+    own, since it does nothing before it has started.
+CB061 starts in a circle
+    Roles with `request: lava-start` wait for each other, so none of them ever begins.
+CB063 request does nothing
+    In a role only `request: lava-start` together with `expect_role` has an effect; any
+    other role starts at once.
+CB064 two time-outs
+    Both the role and the group limit blocking calls. Here the role's holds, as the
+    documentation says; LAVA's split lets the group's win.
+CB065 key of the other kind of role
+    LAVA's strict schema allows `host_role` only in roles with `connection`, and
+    `environment` only in roles with `device_type`.
+CB066 bad pin
+    `device` pins a role to one device, so its count is 1; a connection can't be pinned,
+    since it runs where its host is.
+CB067 waits for nobody
+    The role has `count: 0`: no node will ever send what is waited for.
+CB068 no nodes
+    Every role has `count: 0`, so there is nothing to run.
+CB069 request beside roles
+    `request` and `expect_role` describe one role and stand in it. Directly under
+    `lava-multinode` they appear only in jobs that LAVA has split.
+CB070 bad action
+    `actions` is a list of maps of one key each: `deploy`, `boot`, `test` or `command`. Two
+    keys in one map mean that the second is indented too little.
+CB071 unknown action
+    There are `deploy`, `boot`, `test` and `command`. A `repeat` block of old definitions
+    must be written out.
+CB072 action without role
+    In a MultiNode job each action says which roles run it. Old documentation lets such an
+    action run on all roles, but LAVA refuses it.
+CB073 role is not a list
+    LAVA takes a single text for a place to search in: an action with `role: host` would
+    also go to a role `hos`. Here it means exactly that role.
+CB074 namespace missing
+    All actions of a job have a `namespace`, or none.
+CB075 reserved namespace
+    `common` and `docker-test-shell` are used by LAVA itself.
+CB076 repeat and failure_retry
+    `repeat: N` runs an action N times whatever happens, `failure_retry: N` until it
+    succeeds. LAVA refuses a block with both.
+CB077 retry has no effect
+    The tests of a MultiNode job are never retried: the other nodes would not know.
+CB078 role without roles
+    The job has no `lava-multinode`, so `role` in its actions means nothing.
+CB079 bad connection namespace
+    `connection-namespace` lets a test use the connection that a boot of another namespace
+    has opened. It needs such a namespace, and has no effect elsewhere.
+CB080 calls are not a list
+    The calls of a protocol are a list, even if it is one. LAVA fails on a map.
+CB081 empty call
+    A call has an `action`, a `request` and mostly a `messageID`.
+CB082 incomplete call
+    A call needs `action`, the pipeline action that makes it, and `request`.
+CB083 unsupported request
+    The protocol has no such request. `aggregate` was never implemented for actions.
+CB084 call without messageID
+    Sends, waits and syncs meet by their `messageID`.
+CB085 call is never made
+    A call is made by the pipeline action that it names. Where the block has no such action,
+    LAVA leaves the call out without a word, and other nodes wait for it in vain.
+CB086 bad message
+    A message is a map of texts, or one text, and fits into 65,534 characters.
+CB087 key has no effect
+    Only `lava-wait-all` reads `role`, and only `lava-start` reads `roles`.
+CB089 protocol not declared
+    A block calls a protocol that the job's `protocols` don't list, so nobody answers.
+CB090 bad call for an address
+    `prepare-scp-overlay` takes the address of the host from one call with a `messageID` and
+    a `message` that names the datum, e.g. `{ipaddr: $ipaddr}`.
+CB091 login finds no address
+    `hostID` and `host_key` of a guest's boot repeat the `messageID` and the key of the call
+    that fetches the address.
+CB101 not supported yet
+    callboard understands this part of the definition, but can't run it yet. The definition
+    is valid; run it without this part.
+CB102 no device
+    The devices file has no free choice of devices that gives every node one with the type
+    and tags of its role.
+CB103 would be skipped
+    The node's driver can't carry out this action, so a run would skip it and say so.
+    `--strict` refuses to run then.
+CB120 bad container name
+    `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 63 characters with the job's id, which is added
+    unless the container persists. Other names can harm the LXC tools' own files.
+CB121 unknown template
+    Containers are built with the templates download, debian, ubuntu or busybox.
+CB122 container without role
+    In a MultiNode job `lava-lxc` holds one map a role.
+CB123 no container described
+    A block deploys or boots a container, but the role has none in `lava-lxc`.
+CB124 container is shared
+    A persistent container keeps its name, so several nodes would use one container at the
+    same time.
+CB130 VLANs without group
+    `lava-vland` needs `lava-multinode`.
+CB131 role without VLAN
+    `lava-vland` lists every role of the group.
+CB132 several nodes on a VLAN role
+    With `lava-vland` each role has `count: 1`.
+CB133 bad VLAN name
+    Letters, digits and `_`.
+CB134 short form of a VLAN
+    LAVA's documentation shows a bare list of tags, but its schemas want `{tags: [...]}`.
+CB135 time-out too short for VLANs
+    Creating VLANs takes a while: LAVA fails unless the action that asks for it has a
+    connection time-out of 120 seconds or more.
+CB140 nothing to test
+    A test block has `definitions`, `interactive` or `monitors`.
+CB141 bad test name
+    The name becomes a directory and a part of suite names: letters, digits, `-`, `_`.
+    LAVA's schema lets dots pass, its dispatcher doesn't.
+CB142 reserved test name
+    LAVA's own results stand under `lava`.
+CB143 test name twice
+    Names are unique within a job's namespace, since results stand under them.
+CB144 bad skip_install
+    A list of `keys`, `sources`, `deps`, `steps`, `git-repos` or `all`.
+CB145 revision of a shallow clone
+    A shallow clone has the newest commit only, so an older `revision` can't be found.
+CB146 unknown format
+    A test definition says `format: Lava-Test Test Definition 1.0` in its metadata.
+CB147 several kinds of test
+    A test block runs `definitions`, `interactive` scripts or `monitors`: one of them.
+CB148 step is not text
+    A step such as `echo a: b` is a map in YAML, since it has a `: `. Quote the step.
+CB149 parameters of an inline test
+    LAVA's strict schema has `parameters` for git and url only. An inline definition can
+    hold its own `params`.
+CB150 test name not ASCII
+    LAVA's strict schema allows ASCII letters only.
+CB151 path leads out
+    The path of a test definition is relative, and stays inside its repository.
+CB152 bad parameter name
+    Parameters become shell variables: letters, digits and `_`, no digit first.
+CB153 pattern is deprecated
+    LAVA no longer parses output with `parse: pattern` unless asked to. Use
+    `lava-test-case`.
+"""
+
+_ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
+
+
+@frozen
+class Code:
+    """A kind of problem.
+
+    Attributes:
+        code: `CB` and three digits; once released, it never changes its meaning.
+        title: What is wrong, in a few words.
+        explanation: Why it matters, and what to do.
+    """
+
+    code: str
+    title: str
+    explanation: str
+
+
+def _codes() -> Iterator[Code]:
+    for code, title, explanation in _ENTRY.findall(_CATALOGUE):
+        yield Code(code, title, " ".join(explanation.split()))
+
+
+CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
+"""Every kind of problem by its code, in the order of the codes."""
+
+RUN_CODES = frozenset({"CB101", "CB102", "CB103"})
+"""Those that only appear when a valid definition is to be run."""

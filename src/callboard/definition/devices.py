@@ -1,0 +1,106 @@
+"""The devices file: which devices a group may use, and how each is driven."""
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from callboard.definition.composer import compose
+from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.findings import Findings
+from callboard.definition.model import Place, Plain
+from callboard.definition.reader import Section
+from callboard.definition.source import Source, read_source
+from callboard.definition.tree import MapNode, kind, plain
+
+Driver = Literal["local", "lxc", "ssh", "command", "simulated"]
+
+_DRIVERS: Mapping[str, Driver] = {
+    "local": "local",
+    "lxc": "lxc",
+    "ssh": "ssh",
+    "command": "command",
+    "simulated": "simulated",
+}
+_EXAMPLE = "write for instance `devices: {rack-1: {type: qemu, driver: local}}`"
+
+
+@frozen
+class Device:
+    """A device that a node can run on.
+
+    Attributes:
+        type: What a role's `device_type` must equal.
+        driver: How callboard reaches it.
+        tags: Those that a role may ask for.
+        options: The driver's own keys, as plain data.
+    """
+
+    name: str
+    type: str
+    place: Place
+    driver: Driver = "local"
+    tags: frozenset[str] = frozenset()
+    options: Mapping[str, Plain] = field(factory=dict[str, Plain])
+
+
+@frozen
+class DevicesFile:
+    """The devices of a file, in its order."""
+
+    file: str
+    devices: tuple[Device, ...]
+
+
+def read_devices(
+    path: str | os.PathLike[str],
+) -> tuple[DevicesFile | None, tuple[Diagnostic, ...]]:
+    """The devices in a file, None if it has any error, and all that is wrong with it."""
+    source = read_source(path)
+    return (None, (source,)) if isinstance(source, Diagnostic) else _read(source)
+
+
+def _read(source: Source) -> tuple[DevicesFile | None, tuple[Diagnostic, ...]]:
+    findings = Findings(source)
+    root = compose(source, findings)
+    devices: tuple[Device, ...] = ()
+    if isinstance(root, MapNode):
+        devices = _read_all(Section(root, findings, "the devices file"))
+    elif not findings.errors:
+        what = "the file is empty" if root is None else f"the file holds {kind(root)}, not a map"
+        findings.error("CB014", root or 0, what, _EXAMPLE)
+    found = DevicesFile(source.file, devices)
+    return (None if findings.errors else found), findings.diagnostics()
+
+
+def _read_all(section: Section) -> tuple[Device, ...]:
+    node = section.required("devices", _EXAMPLE)
+    listed = None if node is None else section.section_of(node, "`devices`")
+    section.close()
+    if listed is None:
+        return ()
+    if not listed.node.pairs:
+        section.error("CB026", listed.node, "`devices` is empty", _EXAMPLE)
+    devices: list[Device] = []
+    for name, key, value in listed.labels("the name of a device"):
+        device = listed.section_of(value, f"device `{name[:60]}`")
+        if device is not None:
+            devices.append(_read_device(device, name, key.offset))
+    return tuple(devices)
+
+
+def _read_device(section: Section, name: str, offset: int) -> Device:
+    device_type = section.string("type", required=True)
+    driver = section.choice("driver", _DRIVERS)
+    known = {"type", "driver", "tags"}
+    return Device(
+        name=name,
+        type=device_type or "",
+        place=section.findings.source.place(offset),
+        driver=driver or "local",
+        tags=frozenset(section.strings("tags")),
+        options={
+            key.text: plain(value) for key, value in section.node.pairs if key.text not in known
+        },
+    )

@@ -1,0 +1,244 @@
+"""Running a group for real: devices, journal and actors put together, and taken apart again."""
+
+import contextlib
+import datetime
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import anyio
+from attrs import frozen
+
+from callboard.actors.allocation import allocate
+from callboard.actors.drivers.local import LocalNode
+from callboard.actors.group import Group, Placement
+from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
+from callboard.actors.support import skipped, unserved, unsupported
+from callboard.definition import pipeline, split
+from callboard.definition.devices import Device, DevicesFile
+from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.model import Definition, NodeJob
+from callboard.events import (
+    FORMAT,
+    DeadLetter,
+    Event,
+    Journal,
+    LogFile,
+    Mask,
+    RunEnded,
+    RunStarted,
+    Status,
+)
+from callboard.runtime import ActorRef, ActorSystem
+from callboard.runtime import DeadLetter as Undelivered
+from callboard.state import take_job_ids
+
+LOG_NAME = "events.jsonl"
+"""Name of the event log in a run directory."""
+
+Observer = Callable[[Event], None]
+"""Is given every event of a run, in order; it must not wait."""
+
+
+@frozen
+class Setup:
+    """Everything that is decided before a run.
+
+    Attributes:
+        directory: Where the run is recorded; it exists and holds no log.
+        devices: The devices to choose from; None gives every node a device of its own.
+        first_id: Id of the first job; None takes the next free ones.
+        strict: Refuse definitions of which a driver would skip a part.
+        fail_fast: Fail waits that can't be satisfied any more.
+        deadlock_grace_s: How long a group may be stuck before that is presumed, in seconds.
+        sandbox: Give local nodes a throw-away view of the machine.
+    """
+
+    directory: Path
+    devices: DevicesFile | None = None
+    first_id: int | None = None
+    strict: bool = False
+    fail_fast: bool = True
+    deadlock_grace_s: float = 10.0
+    sandbox: bool = True
+
+
+def problems(definition: Definition, setup: Setup) -> tuple[Diagnostic, ...]:
+    """What of a valid definition can't be run with this setup; nothing may be started then."""
+    jobs = split(definition, first_id=1, group="")
+    devices = setup.devices.devices if setup.devices else None
+    found = [*unsupported(definition), *unserved(jobs, definition, devices)]
+    if setup.strict:
+        found += skipped([(job, pipeline(job)) for job in jobs])
+    return tuple(found)
+
+
+class LiveGroup:
+    """A group that is running; made by `open_group`."""
+
+    def __init__(
+        self, group: ActorRef[GroupMessage], placements: tuple[Placement, ...], journal: Journal
+    ) -> None:
+        self._group = group
+        self._placements = placements
+        self._journal = journal
+        self._interrupted = False
+        self._ended: RunEnded | None = None
+        self._over = anyio.Event()
+        self.log_error: OSError | None = None
+
+    def interrupt(self, reason: str) -> None:
+        """End every job in order; the run then has the status `canceled` and exit code 130.
+
+        Args:
+            reason: Why, as it stands in the jobs' errors.
+        """
+        self._interrupted = True
+        self._group.tell_nowait(Interrupt(reason))
+
+    def kill(self) -> None:
+        """End every process of every node now, on top of an interruption."""
+        for placement in self._placements:
+            placement.node.kill()
+
+    async def wait(self) -> RunEnded:
+        """How the run ended; waits until every job has been finalised."""
+        await self._over.wait()
+        assert self._ended is not None
+        return self._ended
+
+    def log_failed(self, error: OSError) -> None:
+        """The run can't be recorded any more: end it in order, with exit code 3."""
+        self.log_error = error
+        self._group.tell_nowait(Interrupt(f"the event log can't be written: {error}"))
+
+    async def run(self) -> None:
+        """Run the group to its end and record how it ended; `open_group` calls it once."""
+        done = await self._group.ask(RunGroup())
+        ended = RunEnded(*self._outcome(done), duration_s=self._journal.time_s)
+        self._journal.emit(self._group.address, ended)
+        self._ended = ended
+        self._over.set()
+
+    def _outcome(self, done: GroupDone) -> tuple[Status, int]:
+        complete = all(health == "complete" for health in done.healths)
+        if self._interrupted:
+            return "canceled", 130
+        if not complete or self.log_error is not None:
+            return "complete" if complete else "incomplete", 3
+        return "complete", 1 if done.failures else 0
+
+
+@contextlib.asynccontextmanager
+async def open_group(
+    definition: Definition, setup: Setup, *, observers: Iterable[Observer] = ()
+) -> AsyncIterator[LiveGroup]:
+    """Run a group while the context is open; leaving it early ends the group in order.
+
+    Args:
+        definition: What to run; `problems` must have found no error.
+        setup: Devices, directory and options.
+        observers: Are given every event.
+
+    Raises:
+        OSError: The log or the counter of job ids can't be written.
+        ValueError: The counter of job ids is damaged.
+    """
+    count = max(1, sum(role.count for role in definition.roles))
+    first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
+    name = str(uuid.uuid4())
+    placements = _place(split(definition, first_id=first_id, group=name), setup.devices)
+    log = LogFile(setup.directory / LOG_NAME)
+    live: LiveGroup | None = None
+
+    def log_failed(error: OSError) -> None:
+        if live is None:
+            raise error
+        live.log_failed(error)
+
+    journal = Journal(
+        anyio.current_time,
+        mask=Mask(definition.secrets.values()),
+        sinks=[log, *observers],
+        failed=log_failed,
+    )
+    with contextlib.closing(log):
+        journal.emit(
+            "/",
+            RunStarted(
+                format=FORMAT,
+                group=name,
+                name=definition.job_name,
+                multinode=definition.multinode,
+                jobs=len(placements),
+                started_at=datetime.datetime.now(datetime.UTC).isoformat(),
+            ),
+        )
+
+        def undelivered(letter: Undelivered) -> None:
+            journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
+
+        async with (
+            ActorSystem(on_dead_letter=undelivered) as system,
+            anyio.create_task_group() as tasks,
+        ):
+            group = system.spawn(lambda: Group(placements, journal, definition.secrets), "group")
+            live = LiveGroup(group, placements, journal)
+            tasks.start_soon(live.run)
+            try:
+                yield live
+            finally:
+                with anyio.CancelScope(shield=True):
+                    group.tell_nowait(Interrupt("the group was closed"))
+                    await live.wait()
+
+
+def _place(jobs: tuple[NodeJob, ...], devices: DevicesFile | None) -> tuple[Placement, ...]:
+    names: dict[int, str]
+    if devices is None:
+        names = {job.id: f"local-{number}" for number, job in enumerate(jobs, start=1)}
+    else:
+        chosen = allocate(jobs, [each for each in devices.devices if each.driver == "local"])
+        assert chosen is not None, "problems() has found a device for every job"
+        names = {job: device.name for job, device in chosen.items()}
+    return tuple(
+        Placement(job, pipeline(job), names[job.id], "local", LocalNode(names[job.id]))
+        for job in jobs
+    )
+
+
+@frozen
+class GroupResult:
+    """How a run ended.
+
+    Attributes:
+        ended: Status, exit code and duration.
+        directory: Where the run is recorded.
+    """
+
+    ended: RunEnded
+    directory: Path
+
+
+async def run(
+    definition: Definition,
+    directory: str | Path,
+    *,
+    devices: DevicesFile | None = None,
+    first_id: int | None = None,
+    observers: Iterable[Observer] = (),
+) -> GroupResult:
+    """Run a group to its end, in real time, and derive its reports.
+
+    Args:
+        definition: What to run.
+        directory: Where to record the run; made if it does not exist.
+        devices: The devices to choose from; None gives every node a device of its own.
+        first_id: Id of the first job; None takes the next free ones.
+        observers: Are given every event.
+
+    Raises:
+        DefinitionError: The definition can't be run.
+        OSError: The directory can't be written.
+    """
+    raise NotImplementedError
