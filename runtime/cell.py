@@ -87,6 +87,8 @@ class LocalRef(ActorRef[Any]):
         cell = self.cell
         if cell.ending:
             raise ActorStopped(cell.address)
+        if cell.serving:
+            raise RuntimeError(f"{cell.address} can't ask itself: it would never answer")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
         reply = Reply(request, future)
@@ -103,13 +105,19 @@ class LocalRef(ActorRef[Any]):
 
     async def stop(self) -> None:
         """See `ActorRef.stop`."""
+        self._refuse_own_end()
         self.cell.request_stop()
         await self.cell.wait_ended()
 
     async def cancel(self) -> None:
         """See `ActorRef.cancel`."""
+        self._refuse_own_end()
         self.cell.request_cancel()
         await self.cell.wait_ended()
+
+    def _refuse_own_end(self) -> None:
+        if self.cell.serving:
+            raise RuntimeError(f"{self.address} can't wait for its own end; use context.stop()")
 
 
 class Cell:
@@ -129,6 +137,7 @@ class Cell:
         "_failed",
         "_feeds",
         "_hard",
+        "_idle",
         "_over",
         "_receiver",
         "_restarts",
@@ -137,6 +146,7 @@ class Cell:
         "_task",
         "_timers",
         "_urgent",
+        "_watched",
         "_watchers",
         "address",
         "ended",
@@ -171,6 +181,7 @@ class Cell:
         self._actor: Actor[Any] | None = None
         self._children: dict[str, Cell] = {}
         self._watchers: dict[Cell, None] = {}
+        self._watched: dict[Cell, None] = {}
         self._urgent: deque[object] = deque()
         self._timers: set[asyncio.TimerHandle] = set()
         self._deferred: set[Reply[Any]] = set()
@@ -178,6 +189,7 @@ class Cell:
         self._restarts: deque[float] = deque()
         self._feeds = 0
         self._hard = False
+        self._idle = False
         self._failed: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
         self._over: anyio.Event | None = None
@@ -220,6 +232,7 @@ class Cell:
             self.post(Terminated(ref))
         else:
             ref.cell._watchers[self] = None  # noqa: SLF001 - both are records of the kernel
+            self._watched[ref.cell] = None
 
     def defer(self, message: object) -> Reply[Any]:
         """Take the reply slot of the request that is being handled."""
@@ -245,11 +258,14 @@ class Cell:
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         reply = Reply(request, future)
         timer = ref.cell.expire_after(timeout_s, reply) if timeout_s is not None else None
+        asker = self._actor
 
         def settled(future: "asyncio.Future[R]") -> None:
             if timer is not None:
                 timer.cancel()
             error = future.exception()
+            if self._actor is not asker:  # a restarted actor doesn't know what the old one asked
+                return
             if error is None:
                 self.post(wrap(Outcome(future.result())))
             else:
@@ -319,17 +335,22 @@ class Cell:
 
     async def wait_ended(self) -> None:
         """Return when the actor has ended."""
-        if self._task is not None and self._task is asyncio.current_task():
-            raise RuntimeError(f"{self.address} can't wait for its own end; use context.stop()")
         if not self.ended:
             if self._over is None:
                 self._over = anyio.Event()
             await self._over.wait()
 
+    @property
+    def serving(self) -> bool:
+        """Whether it is this actor's own task that runs."""
+        return self._task is not None and self._task is asyncio.current_task()
+
     def _wake(self) -> None:
-        # Without room the actor is not idle, and looks at its urgent messages before the next one.
-        with contextlib.suppress(anyio.WouldBlock):
-            self.sender.send_nowait(_WAKE)
+        # A busy actor looks at its urgent messages before the next one, without being woken.
+        if self._idle:
+            self._idle = False
+            with contextlib.suppress(anyio.WouldBlock):
+                self.sender.send_nowait(_WAKE)
 
     # Its task
 
@@ -359,6 +380,8 @@ class Cell:
                     return
                 with anyio.CancelScope(shield=True):
                     await self._end_life(hard=True)
+                if self._failed is not None:  # what can't be cleaned up isn't built upon
+                    return
 
     async def _serve(self, actor: Actor[Any]) -> None:
         receiver, urgent = self._receiver, self._urgent
@@ -367,7 +390,9 @@ class Cell:
                 await self._handle_urgent(actor, urgent.popleft())
             if self.ending:
                 return
+            self._idle = True
             item = await receiver.receive()
+            self._idle = False
             for _ in range(_BURST):
                 if type(item) is Reply:
                     await self._answer(actor, item)
@@ -404,9 +429,13 @@ class Cell:
 
     def _survives(self, error: Exception) -> bool:
         """Decide what a failure means, and tell those concerned; whether to live once more."""
+        failed = ActorFailed(self.address, error)
         if self._current is not None:
-            self._current.fail(ActorFailed(self.address, error))
+            self._deferred.add(self._current)
             self._current = None
+        for reply in self._deferred:
+            reply.fail(failed)
+        self._deferred.clear()
         supervision = self._supervision
         now = anyio.current_time()
         while self._restarts and self._restarts[0] < now - supervision.within_s:
@@ -441,6 +470,8 @@ class Cell:
         for watcher in self._watchers:
             watcher.post(Terminated(self.ref))
         self._watchers.clear()
+        for watched in self._watched:
+            watched._watchers.pop(self, None)  # noqa: SLF001 - both are records of the kernel
         if self._over is not None:
             self._over.set()
 

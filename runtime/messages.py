@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from callboard.runtime.ref import ActorRef
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Request(Generic[R]):
-    """Base of the messages that are asked; `R` is the type of the answer.
+class Request(Generic[R_co]):
+    """Base of the messages that are asked; `R_co` is the type of the answer.
 
     Example:
         @frozen

@@ -50,7 +50,8 @@ class ActorRef(ABC, Generic[M_contra]):
         Raises:
             AskTimeout: No answer came in time.
             ActorStopped: The actor ended, or had ended, without an answer.
-            ActorFailed: The actor failed while it handled the request.
+            ActorFailed: The actor failed while it handled the request, or before its answer.
+            RuntimeError: An actor asks itself.
         """
 
     @abstractmethod

@@ -18,10 +18,11 @@ M = TypeVar("M")
 
 
 class ActorSystem:
-    """An asynchronous context that actors live in; leaving it ends all of them in order.
+    """An asynchronous context that actors live in; leaving it ends all of them.
 
-    When a root actor fails, the body of the context is cancelled, everything ends in order, and
-    the error is raised from the context.
+    A body that comes to its end stops the actors in order, each after the message that it is
+    handling; one that raises or is cancelled cancels what they are handling. When a root actor
+    fails, the body is cancelled and the actor's error is raised from the context.
 
     Args:
         on_dead_letter: Called with each message that found its actor stopped; must not wait.
@@ -51,7 +52,7 @@ class ActorSystem:
         assert self._tasks is not None
         swallowed = self._body.__exit__(exc_type, exc, traceback)
         with anyio.CancelScope(shield=True):
-            await self.stop()
+            await self._end(hard=exc_type is not None)
         if swallowed:
             exc_type = exc = traceback = None
         await self._tasks.__aexit__(None, None, None)
@@ -87,9 +88,15 @@ class ActorSystem:
         return cell.ref
 
     async def stop(self) -> None:
-        """End every actor, the last spawned root first; returns when all have ended."""
+        """End every actor in order, the last spawned root first; returns when all have ended."""
+        await self._end(hard=False)
+
+    async def _end(self, *, hard: bool) -> None:
         for cell in reversed(self._roots.copy().values()):
-            cell.request_stop()
+            if hard:
+                cell.request_cancel()
+            else:
+                cell.request_stop()
             await cell.wait_ended()
 
     def start(self, cell: Cell) -> None:
