@@ -1,1 +1,48 @@
-"""callboard runs LAVA MultiNode job definitions as an actor system."""
+"""callboard runs LAVA MultiNode job definitions as an actor system.
+
+    definition = callboard.load("group.yaml")
+    result = await callboard.run(definition, "results")
+    print(result.ended.status)
+
+Names are loaded when they are first used, so that importing a part does not import the whole.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callboard.definition import load, read_devices
+    from callboard.definition.devices import DevicesFile
+    from callboard.definition.diagnostics import DefinitionError, Diagnostic
+    from callboard.definition.model import Definition
+    from callboard.running import GroupResult, LiveGroup, Setup, open_group, run
+
+__all__ = [
+    "Definition",
+    "DefinitionError",
+    "DevicesFile",
+    "Diagnostic",
+    "GroupResult",
+    "LiveGroup",
+    "Setup",
+    "load",
+    "open_group",
+    "read_devices",
+    "run",
+]
+
+_HOMES = {
+    "callboard.definition": ("load", "read_devices"),
+    "callboard.definition.devices": ("DevicesFile",),
+    "callboard.definition.diagnostics": ("DefinitionError", "Diagnostic"),
+    "callboard.definition.model": ("Definition",),
+    "callboard.running": ("GroupResult", "LiveGroup", "Setup", "open_group", "run"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from the module that has it."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,124 @@
+"""Dependencies point one way, and what is installed is one package."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {
+    "callboard.runtime": ROOT / "runtime",
+    "callboard.actors": ROOT / "actors",
+    "callboard.scenarios": ROOT / "scenarios",
+    "callboard.definition": ROOT / "src/callboard/definition",
+    "callboard.report": ROOT / "src/callboard/report",
+    "callboard.cli": ROOT / "src/callboard/cli",
+}
+ALLOWED = {
+    "callboard.runtime": set[str](),
+    "callboard.events": set[str](),
+    "callboard.state": set[str](),
+    "callboard.scenarios": set[str](),
+    "callboard.definition": set[str](),
+    "callboard.actors": {"callboard.runtime", "callboard.definition", "callboard.events"},
+    "callboard.report": {"callboard.events", "callboard.definition"},
+    "callboard.running": {
+        "callboard.actors",
+        "callboard.runtime",
+        "callboard.definition",
+        "callboard.events",
+        "callboard.state",
+    },
+}
+"""What each part may import of ours, besides itself; the rest may import all of them."""
+
+
+def _module(path: Path) -> str:
+    for name, folder in PACKAGES.items():
+        if path.is_relative_to(folder):
+            return ".".join([name, *path.relative_to(folder).with_suffix("").parts])
+    return f"callboard.{path.stem}"
+
+
+def _modules() -> list[Path]:
+    folders = [*PACKAGES.values(), ROOT / "src/callboard"]
+    found = {path for folder in folders for path in folder.rglob("*.py")}
+    links = [ROOT / "src/callboard" / name for name in ("actors", "runtime", "scenarios")]
+    return sorted(p for p in found if not any(p.is_relative_to(link) for link in links))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=str(module), level=0, names=names):
+                yield from (f"{module}.{name.name}" for name in names)
+            case ast.ImportFrom():
+                yield "a relative import"
+            case _:
+                pass
+
+
+def _part(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("path", _modules(), ids=_module)
+def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+    own = _part(_module(path))
+    allowed = ALLOWED.get(own)
+    for name in _imports(path):
+        assert name != "a relative import"
+        assert name.split(".")[0] not in ("actors", "runtime", "scenarios")
+        if name.startswith("callboard.") and allowed is not None:
+            assert _part(name) in {own, *allowed}, f"{own} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("callboard", "anyio"),
+        ("callboard.runtime", "callboard.actors"),
+        ("callboard.definition", "anyio"),
+        ("callboard.events", "anyio"),
+        ("callboard.report", "callboard.actors"),
+    ],
+)
+def test_importing_a_part_does_not_import_the_whole(module: str, absent: str) -> None:
+    code = f"import sys, {module}; sys.exit({absent!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_of_the_face_is_there() -> None:
+    code = "import callboard; [getattr(callboard, name) for name in callboard.__all__]"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_the_wheel_holds_one_package_with_everything_in_it(tmp_path: Path) -> None:
+    build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    built = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = zipfile.ZipFile(tmp_path / built.stdout.split()[-1]).namelist()
+    assert {name.split("/")[0] for name in names} == {"callboard", "callboard-0.1.0.dist-info"}
+    assert len(names) == len(set(names))
+    for part in (
+        "py.typed",
+        "runtime/cell.py",
+        "actors/drivers/local.py",
+        "actors/overlay/bin/lava-wait",
+        "scenarios/demo.yaml",
+        "definition/model.py",
+        "report/schemas/run.schema.json",
+        "__main__.py",
+    ):
+        assert f"callboard/{part}" in names
