@@ -53,7 +53,7 @@ Effect = Grant | Refusal
 class _Messages:
     """Everything about one message ID."""
 
-    sent: dict[int, dict[str, str]] = field(factory=dict[int, dict[str, str]])
+    sent: dict[int, Mapping[str, str]] = field(factory=dict[int, Mapping[str, str]])
     senders: Counter[str] = field(factory=Counter[str])
     waits: dict[Ticket, None] = field(factory=dict[Ticket, None])
     waits_all: dict[str | None, dict[Ticket, None]] = field(
@@ -63,9 +63,7 @@ class _Messages:
 
     def data(self) -> Data:
         if self.snapshot is None:
-            self.snapshot = MappingProxyType(
-                {sender: MappingProxyType(dict(data)) for sender, data in self.sent.items()}
-            )
+            self.snapshot = MappingProxyType(self.sent.copy())
         return self.snapshot
 
 
@@ -101,9 +99,10 @@ class Coordination:
         messages = self._messages.setdefault(message_id, _Messages())
         role = self._roles[member]
         if member not in messages.sent:
-            messages.sent[member] = {}
             messages.senders[role] += 1
-        messages.sent[member].update(data)
+        # Replaced, never changed, so that a snapshot is one flat copy.
+        merged = {**messages.sent.get(member, {}), **data}
+        messages.sent[member] = MappingProxyType(merged)
         messages.snapshot = None
 
         released = [messages.waits]

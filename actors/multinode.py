@@ -18,7 +18,7 @@ from callboard.actors.messages import (
     Withdraw,
 )
 from callboard.events import CallAnswered, CallMade, Journal
-from callboard.runtime import Actor, ActorError, ActorRef, AskTimeout, Outcome, Reply
+from callboard.runtime import Actor, ActorRef, AskTimeout, Outcome, Reply
 
 LONGEST_MESSAGE = 65_534
 """Most characters of a message (LAVA: the limit of the MultiNode protocol)."""
@@ -154,7 +154,7 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
                     Withdraw((self._member.job, open_.number)),
                     lambda outcome: _Withdrawn(open_, outcome),
                 )
-            case ActorError() as error:
+            case error:
                 self._answer(open_, Refused(str(error)))
 
     def _expired(self, call: Call, missing: tuple[int, ...]) -> str:

@@ -113,7 +113,8 @@ class _TimedNode(LocalNode):
 
 async def _sync_latencies(log: Path) -> list[float]:
     steps = [f"lava-sync round-{number}" for number in range(_SYNC_ROUNDS)]
-    loaded = read_text(definition(_SYNC_NODES, steps))
+    loaded, diagnostics = read_text(definition(_SYNC_NODES, steps))
+    assert loaded is not None, diagnostics
     stopwatch = _Stopwatch()
     placements = tuple(
         Placement(job, pipeline(job), f"local-{job.id}", "local", _TimedNode("bench", stopwatch))

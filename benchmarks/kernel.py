@@ -50,7 +50,8 @@ async def _ask_stream(count: int) -> float:
             reply: asyncio.Future[int] = loop.create_future()
             send.send_nowait((_Add(number), reply))  # faster than send, which lets others run first
             await reply
-        return count / (time.perf_counter() - began)
+        took_s = time.perf_counter() - began
+    return count / took_s
 
 
 async def _tell_actor(count: int) -> float:

@@ -48,17 +48,14 @@ class ActorSystem:
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         assert self._tasks is not None
-        swallowed = self._body.__exit__(exc_type, exc, traceback)
+        self._body.__exit__(exc_type, exc, traceback)
         with anyio.CancelScope(shield=True):
             await self._end(hard=exc_type is not None)
-        if swallowed:
-            exc_type = exc = traceback = None
         await self._tasks.__aexit__(None, None, None)
         if self._error is not None:
             raise self._error
-        return bool(swallowed)
 
     def spawn(
         self,

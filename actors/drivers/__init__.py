@@ -28,8 +28,10 @@ class Console(Protocol):
 class Node(Protocol):
     """A device while one job uses it."""
 
-    cache: str
-    """Path of the MultiNode cache file, as the node sees it."""
+    @property
+    def cache(self) -> str:
+        """Path of the MultiNode cache file, as the node sees it."""
+        ...
 
     def overlay_root(self, job_id: int) -> str:
         """Path of the job's overlay, as the node sees it."""

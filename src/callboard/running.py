@@ -1,7 +1,7 @@
 """Running a group for real: devices, journal and actors put together, and taken apart again."""
 
 import contextlib
-import datetime
+import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ from callboard.actors.group import Group, Placement
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
-from callboard.definition.devices import Device, DevicesFile
+from callboard.definition.devices import DevicesFile
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.model import Definition, NodeJob
 from callboard.events import (
@@ -171,7 +171,7 @@ async def open_group(
                 name=definition.job_name,
                 multinode=definition.multinode,
                 jobs=len(placements),
-                started_at=datetime.datetime.now(datetime.UTC).isoformat(),
+                started_at=dt.datetime.now(dt.UTC).isoformat(),
             ),
         )
 

@@ -57,13 +57,14 @@ def test_whole_definitions_are_those_of_pyyaml(path: Path) -> None:
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_without_libyaml_the_tree_is_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def places(node: Node) -> list[tuple[int, int]]:
+        inner: list[Node] = []
         match node:
             case MapNode():
                 inner = [child for pair in node.pairs for child in pair]
             case ListNode():
                 inner = list(node.items)
             case ScalarNode():
-                inner = []
+                pass
         return [(node.offset, node.end), *(place for child in inner for place in places(child))]
 
     fast = tree(path.read_text())

@@ -1,0 +1,189 @@
+"""Drives the command line as a user does, and reads what a run leaves."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from attrs import field, frozen
+
+from callboard.events import Body, Event, read_log
+
+CALLBOARD = [sys.executable, "-m", "callboard"]
+
+
+@frozen
+class Test:
+    """A test definition: its name and its steps."""
+
+    __test__ = False
+    name: str
+    steps: Sequence[str]
+    install: Sequence[str] = ()
+    parameters: Mapping[str, str] = field(factory=dict[str, str])
+
+
+def definition(
+    roles: Mapping[str, Sequence[Test]],
+    *,
+    counts: Mapping[str, int] | None = None,
+    limit_s: int = 30,
+    action_s: int = 60,
+    os_name: str = "debian",
+    **more: object,
+) -> str:
+    """A job definition in which each role runs its tests on its own nodes."""
+    names = list(roles)
+    protocol = {
+        "roles": {
+            name: {"device_type": "qemu", "count": (counts or {}).get(name, 1)} for name in names
+        },
+        "timeout": {"seconds": limit_s},
+    }
+    actions: list[dict[str, object]] = [
+        {"deploy": {"role": names, "to": "tmpfs", "os": os_name, "images": {"rootfs": _IMAGE}}},
+        {"boot": {"role": names, "method": "qemu", "prompts": ["#"]}},
+    ]
+    actions += [
+        {"test": {"role": [name], "definitions": [_inline(test) for test in tests]}}
+        for name, tests in roles.items()
+        if tests
+    ]
+    return yaml.safe_dump(
+        {
+            "job_name": "test",
+            "visibility": "public",
+            "timeouts": {"job": {"minutes": 10}, "action": {"seconds": action_s}},
+            "protocols": {"lava-multinode": protocol},
+            "actions": actions,
+            **more,
+        },
+        sort_keys=False,
+        allow_unicode=True,
+    )
+
+
+_IMAGE = {"url": "http://files.example/rootfs.img"}
+
+
+def _inline(test: Test) -> dict[str, object]:
+    content: dict[str, object] = {
+        "metadata": {"format": "Lava-Test Test Definition 1.0", "name": test.name},
+        "run": {"steps": list(test.steps)},
+    }
+    if test.install:
+        content["install"] = {"steps": list(test.install)}
+    if test.parameters:
+        content["parameters"] = dict(test.parameters)
+    return {
+        "from": "inline",
+        "name": test.name,
+        "path": f"inline/{test.name}.yaml",
+        "repository": content,
+    }
+
+
+@frozen
+class Ran:
+    """How a run of `callboard run` ended."""
+
+    exit_code: int
+    document: Any
+    directory: Path
+    stderr: str
+
+    def jobs(self, role: str) -> list[Any]:
+        """The jobs of a role, as the JSON document has them."""
+        return [job for job in self.document["jobs"] if job["role"] == role]
+
+    def results(self, role: str, number: int = 0) -> dict[str, str]:
+        """`suite/case` and result of every test case of one node, without suite `lava`."""
+        return {
+            f"{each['suite']}/{each['case']}": each["result"]
+            for each in self.jobs(role)[number]["results"]
+            if each["suite"] != "lava"
+        }
+
+    def suites(self, role: str, number: int = 0) -> dict[str, str]:
+        """The definitions of one node and how they ended, as suite `lava` has them."""
+        return {
+            each["case"]: each["result"]
+            for each in self.jobs(role)[number]["results"]
+            if each["suite"] == "lava" and each["case"][0].isdigit()
+        }
+
+    def events(self, *kinds: type[Body]) -> list[Event]:
+        """The events of these kinds."""
+        return [
+            each
+            for each in read_log(self.directory / "events.jsonl")
+            if isinstance(each.body, kinds)
+        ]
+
+    def console(self, role: str) -> list[str]:
+        """What the first node of a role printed, from its log in LAVA's form."""
+        [job, *_] = self.jobs(role)
+        log = yaml.load(
+            (self.directory / f"jobs/{job['id']}/output.yaml").read_text(), yaml.CSafeLoader
+        )
+        return [entry["msg"] for entry in log if entry["lvl"] == "target"]
+
+
+@frozen
+class Callboard:
+    """The command line, in a folder of its own in which nothing may be left."""
+
+    folder: Path
+    temporary: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a callboard of this test is started with."""
+        return os.environ | {
+            "CALLBOARD_STATE": str(self.folder / "state"),
+            "TMPDIR": str(self.temporary),
+            "COLUMNS": "80",
+        }
+
+    def write(self, text: str) -> Path:
+        """Put a definition into a file."""
+        path = self.folder / "group.yaml"
+        path.write_text(text)
+        return path
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start the command line."""
+        return subprocess.Popen(
+            [*CALLBOARD, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+        )
+
+    def run(self, definition: str | Path, *options: str, timeout_s: float = 90) -> Ran:
+        """Run a definition to its end with `--json`."""
+        path = self.write(definition) if isinstance(definition, str) else definition
+        directory = self.folder / "run"
+        process = self.start("run", str(path), "--json", "-o", str(directory), *options)
+        stdout, stderr = process.communicate(timeout=timeout_s)
+        assert "Traceback" not in stderr
+        return Ran(process.returncode, json.loads(stdout), directory, stderr)
+
+    def processes(self) -> Iterator[int]:
+        """The living processes of this test's nodes, found by their environment."""
+        wanted = f"={self.temporary}/".encode()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal():
+                try:
+                    environment = (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if wanted in environment:
+                    yield int(entry.name)
