@@ -5,7 +5,7 @@ import traceback
 import anyio
 
 from callboard.actors.context import JobContext
-from callboard.actors.errors import ActionError, Bug, JobError
+from callboard.actors.errors import ActionError, Bug, Canceled, JobError
 from callboard.actors.messages import ActionMessage, Done, JobData, Run
 from callboard.actors.work import RECORDED, WORK
 from callboard.definition.model import PipelineAction
@@ -98,7 +98,7 @@ class Action(Actor[ActionMessage]):
         try:
             done = await self._attempts(run.data, deadline_s)
         except anyio.get_cancelled_exc_class():
-            self.end("fail", failure=Failure("Canceled", "the job was canceled", self.label))
+            self.end("fail", failure=self.failure(Canceled("the job was canceled")))
             raise
         self.end("fail" if done.failure else "pass", failure=done.failure)
         return done

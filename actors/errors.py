@@ -7,6 +7,7 @@
     ├── TestError                the test: a signal that makes no sense, a test that never ends
     ├── LAVATimeoutError         a test shell ran out of time; `skip` may forgive it
     ├── MultinodeTimeout         a call of an action or a delayed start was not answered
+    ├── Canceled                 somebody, or an essential role, ended the job
     ├── ConfigurationError       the devices file or this machine's configuration
     └── Bug                      callboard itself
 
@@ -61,6 +62,10 @@ class LAVATimeoutError(ActionError):
 
 class MultinodeTimeout(ActionError):
     """A protocol call was not answered within its limit."""
+
+
+class Canceled(ActionError):
+    """The job was ended from outside."""
 
 
 class ConfigurationError(ActionError):

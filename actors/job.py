@@ -98,6 +98,8 @@ class Job(Actor[JobMessage]):
         await self._node.release()
 
     async def _start(self) -> None:
+        if self._finalizing:  # cancelled before it began
+            return
         protocol = None
         if self._coordinator is not None and self._job.role is not None:
             coordinator, member = self._coordinator, Member(self._job.id, self._job.role.name)

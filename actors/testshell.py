@@ -12,6 +12,7 @@ from callboard.actors.action import Action
 from callboard.actors.context import JobContext
 from callboard.actors.errors import (
     ActionError,
+    Canceled,
     ConnectionClosedError,
     JobError,
     LAVATimeoutError,
@@ -56,6 +57,8 @@ TEST_SHELLS = frozenset({"multinode-test", "lava-test-shell"})
 """Names of the actions that run test definitions in a shell."""
 
 _INTERRUPT = "\x03"
+_RUNNER_TOKEN = 0
+"""Number of the shell command that is the runner; connections number theirs from 1."""
 
 
 @define
@@ -127,6 +130,10 @@ class TestShell(Action):
             await self._finish(error)
         return None
 
+    async def stopped(self) -> None:
+        """A stage that is cut short is recorded all the same."""
+        await self._finish(Canceled("the job was canceled"))
+
     async def _begin(self, run: Run) -> Done | None:
         deadline_s = self.start(run)
         try:
@@ -137,7 +144,6 @@ class TestShell(Action):
             return Done(run.data, failure)
         timer = self.context.call_after(deadline_s - anyio.current_time(), DeadlinePassed())
         self._stage = _Stage(run.data, self.context.defer(run), connection, timer)
-        await connection.tell(Attach(self.context.ref))
         self.context.pipe(connection, Execute(prepare), lambda end: ShellReady(end.value))
         return None
 
@@ -161,8 +167,11 @@ class TestShell(Action):
         if status != 0:
             raise JobError(f"reading the environment on the node failed with status {status}")
         root = stage.data.overlays[self.plan.namespace].root
-        command = f"'{root}/bin/lava-test-runner' '{root}/{self.plan.stage}'"
-        await stage.connection.tell(SendLines((command,)))
+        runner = f"'{root}/bin/lava-test-runner' '{root}/{self.plan.stage}'"
+        status = f'echo "<LAVA_SHELL_STATUS {_RUNNER_TOKEN} $?>"'
+        # Not before: an earlier runner that was interrupted may have had its last word only now.
+        await stage.connection.tell(Attach(self.context.ref))
+        await stage.connection.tell(SendLines((f"{runner}; {status}",)))
 
     async def _expire(self, stage: _Stage) -> None:
         await stage.connection.tell(SendLines((_INTERRUPT,)))
@@ -238,8 +247,9 @@ class TestShell(Action):
                 await self._finish(None)
             case ApiCall():
                 await self._call(stage, signal)
-            case signals.CommandEnded():
-                pass
+            case signals.CommandEnded(token, status):
+                if token == _RUNNER_TOKEN:
+                    raise TestError(f"the test runner was ended with status {status}")
             case _:
                 assert_never(signal)
 
