@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
 
 from attrs import frozen
-from callboard.actors.wire import unescape
 
+from callboard.actors.wire import unescape
 from callboard.events import CallName, Result
 
 LONGEST_LINE = 65_536
@@ -277,12 +277,13 @@ _TEST_SIGNALS: Mapping[str, Callable[[str], Signal | None]] = {
 }
 
 _CALLS: Mapping[str, Literal["wait", "sync"]] = {"WAIT": "wait", "SYNC": "sync"}
-_KEY = re.compile(r"\s+(?=\w+=)")
+_KEY = re.compile(r"\s+(?=\w+=)", re.ASCII)
+_WHITE_SPACE = re.compile(r"\s+", re.ASCII)  # what is beyond ASCII belongs to the value
 
 
 def _api_call(name: str, text: str) -> Signal:
     """One call; the words of a send are split where a key begins (LAVA: lava-send)."""
-    match name, text.split():
+    match name, _WHITE_SPACE.split(text.strip(" ")):
         case "SEND", [_, *_]:
             message_id, *pairs = _KEY.split(text.strip())
             data = dict(pair.split("=", 1) for pair in pairs)

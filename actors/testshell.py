@@ -5,7 +5,6 @@ from typing import assert_never
 
 import anyio
 from attrs import define, field
-from callboard.actors.wire import data_lines, escape
 
 from callboard.actors import signals
 from callboard.actors.action import Action
@@ -39,6 +38,7 @@ from callboard.actors.messages import (
     ShellReady,
 )
 from callboard.actors.signals import ApiCall, Signal
+from callboard.actors.wire import data_lines, escape
 from callboard.definition.model import PipelineAction, TestSource
 from callboard.events import (
     Body,
@@ -168,10 +168,10 @@ class TestShell(Action):
             raise JobError(f"reading the environment on the node failed with status {status}")
         root = stage.data.overlays[self.plan.namespace].root
         runner = f"'{root}/bin/lava-test-runner' '{root}/{self.plan.stage}'"
-        status = f'echo "<LAVA_SHELL_STATUS {_RUNNER_TOKEN} $?>"'
+        report = f'echo "<LAVA_SHELL_STATUS {_RUNNER_TOKEN} $?>"'
         # Not before: an earlier runner that was interrupted may have had its last word only now.
         await stage.connection.tell(Attach(self.context.ref))
-        await stage.connection.tell(SendLines((f"{runner}; {status}",)))
+        await stage.connection.tell(SendLines((f"{runner}; {report}",)))
 
     async def _expire(self, stage: _Stage) -> None:
         await stage.connection.tell(SendLines((_INTERRUPT,)))

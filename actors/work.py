@@ -37,7 +37,11 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         cache=node.cache,
         stages=_stages(context, plan.namespace),
     )
-    await node.install(overlay.build(built), root)
+    try:
+        files = overlay.build(built)
+    except ValueError as error:
+        raise JobError(str(error)) from error
+    await node.install(files, root)
     return data.with_overlay(plan.namespace, ShellOverlay(root, shell))
 
 

@@ -1,0 +1,180 @@
+"""Builds the overlay of one job: helpers, environment, and a script a test definition."""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+from attrs import frozen
+
+from callboard.actors.overlay.files import File
+
+LAVA_CACHE = "/tmp/lava_multi_node_cache.txt"
+"""Where LAVA keeps the data of the last wait; definitions that name it expect it there."""
+
+_SCRIPT_MODE = 0o755
+_SECRET_MODE = 0o600
+_MULTINODE = frozenset(
+    {
+        "lava-echo-config",
+        "lava-group",
+        "lava-multinode-functions",
+        "lava-role",
+        "lava-self",
+        "lava-send",
+        "lava-sync",
+        "lava-wait",
+        "lava-wait-all",
+    }
+)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_POSITIONAL = re.compile(r"\$(?=\d)")
+
+
+@frozen
+class Definition:
+    """One test definition of a stage.
+
+    Attributes:
+        index: Its number among all of its namespace in the job.
+        name: Its name in the job.
+        uuid: How signals name this run of it.
+        run_steps: Lines of shell.
+        install_steps: Lines of shell, run before and not under `set -e`.
+        parameters: Shell variables of both, in order; a later one wins.
+        testdef: The definition as it was written, YAML.
+        metadata: Its metadata, YAML.
+    """
+
+    index: int
+    name: str
+    uuid: str
+    run_steps: tuple[str, ...]
+    install_steps: tuple[str, ...]
+    parameters: tuple[tuple[str, str], ...]
+    testdef: str
+    metadata: str
+
+    @property
+    def suite(self) -> str:
+        """The suite of its results, e.g. `0_smoke`."""
+        return f"{self.index}_{self.name}"
+
+
+@frozen
+class Overlay:
+    """Everything that the overlay of a job depends on.
+
+    Attributes:
+        job_id: Id of the job.
+        root: Where it will lie on the node.
+        shell: The shell that runs helpers and tests.
+        role: The node's role, None in a job without roles.
+        group: Job id and role of every node that is listed.
+        environment: Variables to export, in order.
+        secrets: Names and values for the `secrets` file.
+        cache: The file that received data is kept in.
+        stages: The definitions of each test block.
+    """
+
+    job_id: int
+    root: str
+    shell: str
+    role: str | None
+    group: tuple[tuple[int, str], ...]
+    environment: tuple[tuple[str, str], ...]
+    secrets: tuple[tuple[str, str], ...]
+    cache: str
+    stages: tuple[tuple[Definition, ...], ...]
+
+
+def build(overlay: Overlay) -> tuple[File, ...]:
+    """The files of the overlay.
+
+    Raises:
+        ValueError: A variable has a name that no shell knows.
+    """
+    return tuple(_files(overlay))
+
+
+def _files(overlay: Overlay) -> Iterator[File]:
+    yield File("environment", _environment(overlay).encode())
+    if overlay.secrets:
+        lines = (f"{name}={value}\n" for name, value in overlay.secrets)
+        yield File("secrets", "".join(lines).encode(), _SECRET_MODE)
+    yield from _helpers(overlay)
+    yield File("tests", None)
+    yield File("results", None)
+    for number, definitions in enumerate(overlay.stages):
+        tests = [f"{overlay.root}/{number}/tests/{each.suite}\n" for each in definitions]
+        yield File(f"{number}/lava-test-runner.conf", "".join(tests).encode())
+        for definition in definitions:
+            yield from _test(overlay, number, definition)
+
+
+def _environment(overlay: Overlay) -> str:
+    variables = list(overlay.environment)
+    if overlay.cache != LAVA_CACHE:
+        variables.insert(0, ("LAVA_MULTI_NODE_CACHE", overlay.cache))
+    return "".join(f"export {_assignment(name, value)}\n" for name, value in variables)
+
+
+def _helpers(overlay: Overlay) -> Iterator[File]:
+    group = "\n".join(f"{job}\t{role}" for job, role in overlay.group)
+    variables = {"LAVA_TEST_BIN": f"{overlay.root}/bin"}
+    multinode = {"LAVA_SELF": str(overlay.job_id), "LAVA_GROUP": group}
+    for helper in sorted(files("callboard.actors.overlay").joinpath("bin").iterdir(), key=str):
+        injected = dict(variables)
+        if helper.name in _MULTINODE:
+            if overlay.role is None:
+                continue
+            injected |= multinode | {"TARGET_ROLE": overlay.role}
+        head = [f"#!{overlay.shell}", *(_assignment(*item) for item in injected.items())]
+        script = "\n".join([*head, helper.read_text()])
+        yield File(f"bin/{helper.name}", script.encode(), _SCRIPT_MODE)
+
+
+def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File]:
+    folder = f"{stage}/tests/{definition.suite}"
+    there = _quoted(f"{overlay.root}/{folder}")
+    parameters = [_assignment(name, value) for name, value in definition.parameters]
+    yield File(f"{folder}/testdef.yaml", definition.testdef.encode())
+    yield File(f"{folder}/testdef_metadata", definition.metadata.encode())
+    yield File(f"{folder}/uuid", definition.uuid.encode())
+    if definition.install_steps:
+        lines = [*parameters, f"cd {there}", "pwd", *definition.install_steps]
+        yield File(f"{folder}/install.sh", _script(lines), _SCRIPT_MODE)
+    lines = [
+        *parameters,
+        "set -e",
+        "set -x",
+        f"TESTRUN_ID={definition.suite}",
+        f"cd {there}",
+        "UUID=$(cat uuid)",
+        # A signal must not be on the console twice: no trace of the commands that print it.
+        "set +x",
+        'echo "<LAVA_SIGNAL_STARTRUN $TESTRUN_ID $UUID>"',
+        "set -x",
+        *(_step(step) for step in definition.run_steps),
+        "set +x",
+        'echo "<LAVA_SIGNAL_ENDRUN $TESTRUN_ID $UUID>"',
+    ]
+    yield File(f"{folder}/run.sh", _script(lines), _SCRIPT_MODE)
+
+
+def _script(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _step(step: str) -> str:
+    """Awk's `$1` in a command that a helper evaluates is not this script's (LAVA: run.sh)."""
+    return _POSITIONAL.sub(r"\\$", step) if "--cmd" in step or "--shell" in step else step
+
+
+def _assignment(name: str, value: str) -> str:
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"'{name}' can't be the name of a shell variable")
+    return f"{name}={_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
