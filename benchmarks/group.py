@@ -2,21 +2,21 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
 import anyio
 import yaml
-from attrs import define, field
 
 from benchmarks.measurement import Measurement
-from callboard.actors.drivers import Console
 from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.terminal import Terminal
 from callboard.actors.group import Group, Placement
 from callboard.actors.messages import RunGroup
 from callboard.definition import pipeline, read_text, split
@@ -59,65 +59,62 @@ def definition(nodes: int, steps: list[str]) -> str:
     )
 
 
-@define
-class _Stopwatch:
-    """When the signal of each sync was last read, and its reply last written."""
+class _TimedTerminal(Terminal):
+    """A terminal that notes when a sync is read from it, and when its reply has been written."""
 
-    read_s: dict[bytes, float] = field(factory=dict[bytes, float])
-    written_s: dict[bytes, float] = field(factory=dict[bytes, float])
-    asked: dict[int, bytes] = field(factory=dict[int, bytes])
-    replies: defaultdict[bytes, int] = field(factory=lambda: defaultdict(int))
-
-
-class _TimedConsole:
-    """A console that notes when a sync passes."""
-
-    def __init__(self, console: Console, stopwatch: _Stopwatch) -> None:
-        self._console = console
-        self._stopwatch = stopwatch
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> None:
+        super().__init__(command, environment, folder)
         self._tail = b""
+        self._sync = b""
+        self._answered = False
+        self.read_s: dict[bytes, float] = {}
+        self.written_s: dict[bytes, float] = {}
 
     async def receive(self) -> bytes:
-        data = await self._console.receive()
-        now = time.perf_counter()
-        seen = self._tail + data
-        start = seen.rfind(b"<LAVA_MULTI_NODE> <LAVA_SYNC ")
-        end = seen.find(b">", start + 20)
-        if start >= 0 and end > start:
-            sync = seen[start:end].split()[-1]
-            self._stopwatch.read_s[sync] = now
-            self._stopwatch.asked[id(self)] = sync
-            seen = b""
-        self._tail = seen[-200:]
+        data = await super().receive()
+        self._tail = (self._tail + data)[-500:]
+        found = _SYNC.findall(self._tail)
+        if found and found[-1] not in self.read_s:
+            self._sync = found[-1]
+            self.read_s[self._sync] = time.perf_counter()
         return data
 
     def send(self, data: bytes) -> None:
-        self._console.send(data)
-        if b"<LAVA_SYNC_COMPLETE" in data:
-            sync = self._stopwatch.asked[id(self)]
-            self._stopwatch.written_s[sync] = time.perf_counter()
-            self._stopwatch.replies[sync] += 1
+        self._answered = b"<LAVA_SYNC_COMPLETE>" in data
+        super().send(data)
 
-    def close(self) -> None:
-        self._console.close()
+    def flush(self) -> None:
+        super().flush()
+        if self._answered:
+            self._answered = False
+            self.written_s[self._sync] = time.perf_counter()
+
+
+_SYNC = re.compile(rb"<LAVA_MULTI_NODE> <LAVA_SYNC (\S+)>")
 
 
 class _TimedNode(LocalNode):
-    def __init__(self, name: str, stopwatch: _Stopwatch) -> None:
+    def __init__(self, name: str, terminals: list[_TimedTerminal]) -> None:
         super().__init__(name)
-        self._stopwatch = stopwatch
+        self._timed = terminals
 
-    async def open_shell(self) -> Console:
-        return _TimedConsole(await super().open_shell(), self._stopwatch)
+    def terminal(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> Terminal:
+        timed = _TimedTerminal(command, environment, folder)
+        self._timed.append(timed)
+        return timed
 
 
 async def _sync_latencies(log: Path) -> list[float]:
     steps = [f"lava-sync round-{number}" for number in range(_SYNC_ROUNDS)]
     loaded, diagnostics = read_text(definition(_SYNC_NODES, steps))
     assert loaded is not None, diagnostics
-    stopwatch = _Stopwatch()
+    terminals: list[_TimedTerminal] = []
     placements = tuple(
-        Placement(job, pipeline(job), f"local-{job.id}", "local", _TimedNode("bench", stopwatch))
+        Placement(job, pipeline(job), f"local-{job.id}", "local", _TimedNode("bench", terminals))
         for job in split(loaded, first_id=1, group="benchmark")
     )
     with contextlib.closing(LogFile(log)) as sink:
@@ -125,33 +122,48 @@ async def _sync_latencies(log: Path) -> list[float]:
         async with ActorSystem() as system:
             group = system.spawn(lambda: Group(placements, journal, {}), "group")
             await group.ask(RunGroup())
-    assert set(stopwatch.replies.values()) == {_SYNC_NODES}, "every node got every reply"
-    return [stopwatch.written_s[sync] - read for sync, read in stopwatch.read_s.items()]
+    return [
+        max(each.written_s[sync] for each in terminals)
+        - max(each.read_s[sync] for each in terminals)
+        for sync in terminals[0].read_s
+    ]
 
 
 async def _raw_barrier() -> float:
-    """The same many shells on terminals, without actors, log or lines: a byte each way."""
-    consoles: list[Console] = []
-    nodes = [LocalNode("raw") for _ in range(_SYNC_NODES)]
+    """As many shells on bare terminals: wait until all have said a line, then write one to each."""
+    shells: list[tuple[subprocess.Popen[bytes], int]] = []
+    loop_ = "while echo ready; IFS= read -r go; do :; done"
+    for _ in range(_SYNC_NODES):
+        master, slave = os.openpty()
+        command = ["sh", "-c", f"stty -echo; {loop_}"]
+        shell = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs yet
+            command, stdin=slave, stdout=slave, stderr=slave
+        )
+        shells.append((shell, master))
+        os.close(slave)
     times: list[float] = []
     try:
-        for node in nodes:
-            await node.prepare()
-            consoles.append(await node.open_shell())
-        for number in range(_SYNC_ROUNDS):
-            for console in consoles:
-                console.send(b"echo ready; IFS= read -r go\n")
+        for _ in range(_SYNC_ROUNDS):
             async with anyio.create_task_group() as tasks:
-                for console in consoles:
-                    tasks.start_soon(console.receive)
+                for _shell, master in shells:
+                    tasks.start_soon(_read_line, master)
             began = time.perf_counter()
-            for console in consoles:
-                console.send(b"%d\n" % number)
+            for _shell, master in shells:
+                os.write(master, b"go\n")
             times.append(time.perf_counter() - began)
     finally:
-        for node in nodes:
-            await node.release()
+        for shell, master in shells:
+            shell.kill()
+            shell.wait()
+            os.close(master)
     return median(times)
+
+
+async def _read_line(master: int) -> None:
+    data = b""
+    while b"ready" not in data:
+        await anyio.wait_readable(master)
+        data += os.read(master, 4096)
 
 
 def sync() -> Measurement:

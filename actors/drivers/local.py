@@ -8,13 +8,13 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from callboard.actors.overlay import File, write
 
 from callboard.actors.drivers import Console
 from callboard.actors.drivers.processes import kill_all, kill_now
 from callboard.actors.drivers.terminal import Terminal
+from callboard.actors.overlay import File, write
 
 _BASH_SYSTEMS = frozenset(
     {"debian", "ubuntu", "fedora", "centos", "debian_installer", "centos_installer"}
@@ -96,11 +96,17 @@ class LocalNode:
 
     async def open_shell(self) -> Console:
         """Start a shell on a terminal of its own; raises OSError."""
-        terminal = Terminal(
+        terminal = self.terminal(
             ["/bin/sh", "-c", _COMMAND_LOOP], self._environment(), self.folder / "home"
         )
         self._terminals.append(terminal)
         return terminal
+
+    def terminal(
+        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> Terminal:
+        """What a shell runs on; see `Terminal`."""
+        return Terminal(command, environment, folder)
 
     def kill(self) -> None:
         """Kill every process of the node."""

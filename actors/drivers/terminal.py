@@ -79,9 +79,14 @@ class Terminal:
         self._pending.append(data)
         self._pending_bytes += len(data)
         if len(self._pending) == 1:
-            self._write()
+            # Later, together with what is sent to other nodes now: each write wakes a shell,
+            # and many of them would leave this process little time to write to the rest.
+            asyncio.get_running_loop().call_soon(self.flush)
 
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write what is pending, as far as the device takes it; goes on when it takes more."""
+        if not self._open:
+            return
         loop = asyncio.get_running_loop()
         while self._pending:
             data = self._pending.popleft()
@@ -95,7 +100,7 @@ class Terminal:
             self._pending_bytes -= written
             if written < len(data):
                 self._pending.appendleft(data[written:])
-                loop.add_writer(self._master, self._write)
+                loop.add_writer(self._master, self.flush)
                 return
         self._pending_bytes = 0
         loop.remove_writer(self._master)

@@ -343,6 +343,7 @@ class LogError(Exception):
     """An event log can't be read; the text names file, line and what is wrong."""
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _converter = cattrs.Converter(forbid_extra_keys=True)
 for _body in KINDS.values():
     _converter.register_structure_hook(
@@ -360,7 +361,7 @@ def encode(event: Event) -> bytes:
         "cause": event.cause,
         **_converter.unstructure(event.body),
     }
-    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _json.encode(entry).encode() + b"\n"
 
 
 def decode(line: bytes) -> Event:
