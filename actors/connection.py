@@ -13,14 +13,18 @@ from callboard.actors.messages import (
     Hangup,
     Printed,
     Received,
+    Seen,
     SendLines,
 )
-from callboard.actors.signals import CommandEnded, LineReader, Signal, signals
+from callboard.actors.signals import CommandEnded, LineReader, signals
 from callboard.events import ConsoleInput, ConsoleOutput, Journal, Message
 from callboard.runtime import Actor, ActorRef, Reply
 
+LINE_BYTES = 128
+"""What a line takes in the log besides its text, roughly."""
+
 KEPT_BYTES = 64 * 1_048_576
-"""Output of a connection that is kept in the log; a device that floods its console can't fill
+"""Log that a connection's output may fill; a device that floods its console can't fill
 the disk. Signals are recognised beyond it."""
 
 
@@ -79,13 +83,16 @@ class Connection(Actor[ConnectionMessage]):
         yield Received(b"")
 
     async def _received(self, data: bytes) -> None:
-        found: list[Signal] = []
+        found: list[Seen] = []
         for line in self._reader.feed(data):
-            self._record(line)
-            found.extend(signals(line))
-        for signal in found:
-            if isinstance(signal, CommandEnded) and signal.token in self._executing:
-                self._executing.pop(signal.token).send(signal.status)
+            seq = self._record(line)
+            found.extend(Seen(signal, seq) for signal in signals(line))
+        for seen in found:
+            match seen.signal:
+                case CommandEnded(token, status) if token in self._executing:
+                    self._executing.pop(token).send(status)
+                case _:
+                    pass
         self._closed = self._closed or not data
         if self._closed:
             for reply in self._executing.values():
@@ -96,15 +103,17 @@ class Connection(Actor[ConnectionMessage]):
         if self._listener is not None and self._closed:
             await self._listener.tell(Closed())
 
-    def _record(self, line: str) -> None:
+    def _record(self, line: str) -> int | None:
+        """Record a line, unless too much has been; returns the `seq` of its event."""
         if self._kept_bytes > KEPT_BYTES:
-            return
-        self._kept_bytes += len(line) + 1
-        self._emit(ConsoleOutput(self._job, self._namespace, line))
+            return None
+        self._kept_bytes += len(line) + LINE_BYTES
+        seq = self._emit(ConsoleOutput(self._job, self._namespace, line))
         if self._kept_bytes > KEPT_BYTES:
             size = KEPT_BYTES // 1_048_576
-            text = f"the device printed more than {size} MiB; the rest of its output is not kept"
+            text = f"the device has filled {size} MiB of log; the rest of its output is not kept"
             self._emit(Message(self._job, "warning", text, self._namespace))
+        return seq
 
     def _execute(self, command: str, reply: Reply[int | None]) -> None:
         if self._closed:
@@ -123,5 +132,5 @@ class Connection(Actor[ConnectionMessage]):
         except BlockingIOError as error:
             self._emit(Message(self._job, "error", str(error), self._namespace))
 
-    def _emit(self, body: ConsoleInput | ConsoleOutput | Message) -> None:
-        self._journal.emit(self.context.address, body)
+    def _emit(self, body: ConsoleInput | ConsoleOutput | Message) -> int:
+        return self._journal.emit(self.context.address, body)

@@ -91,6 +91,7 @@ class Call(Request[Answer]):
         role: Role to wait for (`wait-all` only).
         data: What is sent (`send` only).
         where: File, line and column of the step, as far as known.
+        cause: `seq` of the event that led to the call, None when it isn't recorded.
     """
 
     call: CallName
@@ -99,16 +100,25 @@ class Call(Request[Answer]):
     role: str | None = None
     data: Mapping[str, str] = field(factory=dict[str, str])
     where: str | None = None
+    cause: int | None = None
 
 
 # To a connection
 
 
 @frozen
+class Seen:
+    """A signal, and the `seq` of the event that recorded its line (None if it wasn't kept)."""
+
+    signal: Signal
+    seq: int | None
+
+
+@frozen
 class Printed:
     """What the device has printed: the signals of some lines, in order."""
 
-    signals: tuple[Signal, ...]
+    signals: tuple[Seen, ...]
 
 
 @frozen

@@ -110,6 +110,7 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
                 where=call.where,
                 data=None if blocking else call.data,
             ),
+            cause=call.cause,
         )
         open_ = _Open(call, self._calls, self.context.defer(call), anyio.current_time(), cause)
         request = self._request(open_)

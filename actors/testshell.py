@@ -112,8 +112,8 @@ class TestShell(Action):
         try:
             match message:
                 case Printed(found):
-                    for signal in found:
-                        await self._signal(self._stage, signal)
+                    for seen in found:
+                        await self._signal(self._stage, seen.signal, seen.seq)
                         if self._stage is None:
                             break
                 case ShellReady(status):
@@ -201,30 +201,31 @@ class TestShell(Action):
 
     # What the device says
 
-    async def _signal(self, stage: _Stage, signal: Signal) -> None:
+    async def _signal(self, stage: _Stage, signal: Signal, seq: int | None) -> None:
         match signal:
             case signals.RunStarted():
-                self._start_run(stage, signal)
+                self._start_run(stage, signal, seq)
             case signals.RunEnded():
                 if stage.run is not None and stage.run.suite == signal.suite:
-                    self._end_run(stage, stage.run, "pass")
+                    self._end_run(stage, stage.run, "pass", seq)
             case signals.CaseStarted(case):
                 run = self._running(stage, signal)
                 run.cases[case] = anyio.current_time()
-                self._say(TestCaseStarted(self.job.job.id, run.suite, case))
+                self._say(TestCaseStarted(self.job.job.id, run.suite, case), seq)
             case signals.CaseEnded(case):
                 run = self._running(stage, signal)
-                self._say(TestCaseEnded(self.job.job.id, run.suite, case))
+                self._say(TestCaseEnded(self.job.job.id, run.suite, case), seq)
             case signals.CaseResult():
                 self._case(
                     stage,
                     signal.case,
                     signal.result,
+                    seq,
                     measurement=signal.measurement,
                     units=signal.units,
                 )
             case signals.CaseReference():
-                self._case(stage, signal.case, signal.result, reference=signal.reference)
+                self._case(stage, signal.case, signal.result, seq, reference=signal.reference)
             case signals.SetStarted(name):
                 self._running(stage, signal).test_set = name
             case signals.SetStopped():
@@ -246,7 +247,7 @@ class TestShell(Action):
             case signals.RunnerExited():
                 await self._finish(None)
             case ApiCall():
-                await self._call(stage, signal)
+                await self._call(stage, signal, seq)
             case signals.CommandEnded(token, status):
                 if token == _RUNNER_TOKEN:
                     raise TestError(f"the test runner was ended with status {status}")
@@ -259,13 +260,15 @@ class TestShell(Action):
             raise TestError(f"the device sent {name} while no test definition was running")
         return stage.run
 
-    def _start_run(self, stage: _Stage, signal: signals.RunStarted) -> None:
+    def _start_run(self, stage: _Stage, signal: signals.RunStarted, seq: int | None) -> None:
         if stage.run is not None:
             self._end_run(stage, stage.run, "fail")
         stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time())
-        self._say(TestRunStarted(self.job.job.id, signal.suite, signal.uuid))
+        self._say(TestRunStarted(self.job.job.id, signal.suite, signal.uuid), seq)
 
-    def _end_run(self, stage: _Stage, run: _TestRun, result: Result) -> None:
+    def _end_run(
+        self, stage: _Stage, run: _TestRun, result: Result, seq: int | None = None
+    ) -> None:
         stage.run = None
         stage.failures += result == "fail"
         source = self._sources().get(run.suite)
@@ -279,7 +282,8 @@ class TestShell(Action):
                 duration_s=self._since(run.began_s),
                 repository=source.repository if source else None,
                 path=source.path if source else None,
-            )
+            ),
+            seq,
         )
 
     def _sources(self) -> Mapping[str, TestSource]:
@@ -296,6 +300,7 @@ class TestShell(Action):
         stage: _Stage,
         case: str,
         result: Result,
+        seq: int | None,
         *,
         measurement: float | None = None,
         units: str | None = None,
@@ -316,12 +321,13 @@ class TestShell(Action):
                 measurement=measurement,
                 units=units,
                 reference=reference,
-            )
+            ),
+            seq,
         )
 
     # MultiNode calls
 
-    async def _call(self, stage: _Stage, signal: ApiCall) -> None:
+    async def _call(self, stage: _Stage, signal: ApiCall, seq: int | None) -> None:
         """Pass a call on; what doesn't wait is answered before the next signal is handled."""
         call = Call(
             signal.call,
@@ -329,6 +335,7 @@ class TestShell(Action):
             limit_s=self.job.job.wait_limit_s,
             role=signal.role,
             data=signal.data or {},
+            cause=seq,
         )
         protocol = self.job.protocol
         if protocol is None:
@@ -365,14 +372,15 @@ class TestShell(Action):
                 "pass" if passed else "fail",
                 duration_s=message.waited_s,
                 set=run.test_set if run is not None and run.suite == message.suite else None,
-            )
+            ),
+            call.cause,
         )
 
     def _log(self, level: LogLevel, text: str) -> None:
         self._say(Message(self.job.job.id, level, text, self.plan.namespace))
 
-    def _say(self, body: Body) -> None:
-        self.job.journal.emit(self.context.address, body)
+    def _say(self, body: Body, cause: int | None = None) -> None:
+        self.job.journal.emit(self.context.address, body, cause)
 
     @staticmethod
     def _since(began_s: float) -> float:
