@@ -19,6 +19,9 @@ from cattrs.gen import make_dict_structure_fn
 FORMAT = 1
 """Version of the log format; a change that an older reader would misread raises it."""
 
+LOG_NAME = "events.jsonl"
+"""Name of the event log in a run directory."""
+
 MASK = "[MASKED]"
 """What stands in every event where a secret was."""
 

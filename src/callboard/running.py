@@ -20,6 +20,7 @@ from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.model import Definition, NodeJob
 from callboard.events import (
     FORMAT,
+    LOG_NAME,
     DeadLetter,
     Event,
     Journal,
@@ -32,9 +33,6 @@ from callboard.events import (
 from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered
 from callboard.state import take_job_ids
-
-LOG_NAME = "events.jsonl"
-"""Name of the event log in a run directory."""
 
 Observer = Callable[[Event], None]
 """Is given every event of a run, in order; it must not wait."""

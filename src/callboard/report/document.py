@@ -1,0 +1,67 @@
+"""The JSON document of a run, and the schemas of all JSON that callboard writes."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from callboard.events import Failure
+from callboard.report.record import Case, Job, Run
+
+Json = dict[str, object]
+SchemaName = Literal["run", "invalid", "event", "describe", "devices"]
+
+
+def document(run: Run, directory: Path) -> Json:
+    """What `run --json` and `report --json` print; its schema is `run`."""
+    return {
+        "group": run.group,
+        "name": run.name,
+        "status": run.status,
+        "exit_code": run.exit_code,
+        "duration": run.duration_s,
+        "directory": str(directory),
+        "jobs": [_job(job) for job in run.jobs],
+        "hopeless": [],
+    }
+
+
+def schema(name: SchemaName) -> Json:
+    """A JSON Schema (2020-12) of what callboard writes."""
+    text = files("callboard.report").joinpath("schemas", f"{name}.schema.json").read_text()
+    loaded = json.loads(text)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def _job(job: Job) -> Json:
+    return {
+        "id": job.id,
+        "sub_id": job.sub_id,
+        "role": job.role,
+        "device": job.device,
+        "health": job.health,
+        "error": _error(job.error),
+        "started": job.started_s,
+        "finished": job.finished_s,
+        "results": [_case(case) for case in job.cases],
+    }
+
+
+def _error(error: Failure | None) -> Json | None:
+    if error is None:
+        return None
+    return {"type": error.type, "message": error.message, "action": error.action}
+
+
+def _case(case: Case) -> Json:
+    return {
+        "suite": case.suite,
+        "case": case.case,
+        "set": case.set,
+        "result": case.result,
+        "measurement": case.measurement,
+        "units": case.units,
+        "duration": case.duration_s,
+        "line": case.line,
+    }

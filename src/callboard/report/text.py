@@ -1,0 +1,147 @@
+"""The summary of a run for people: what failed comes first."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from callboard.events import Health
+from callboard.report.record import Case, Job, Run
+
+MOST_ROWS = 20
+"""Jobs that have a row of their own; more than that are counted by role."""
+
+MOST_FAILURES = 50
+"""Failures that are shown; the files of the run have all of them."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_WORST_FIRST: tuple[Health, ...] = ("incomplete", "canceled", "complete")
+_COLOUR = {"complete": "green", "incomplete": "red", "canceled": "yellow"}
+
+
+def summary(run: Run, directory: Path, console: Console) -> None:
+    """Print how a run ended, where and why it failed, and where its results lie."""
+    failures = list(_failures(run.jobs))
+    for text in failures[:MOST_FAILURES]:
+        console.print(text)
+    if len(failures) > MOST_FAILURES:
+        console.print(f"and {len(failures) - MOST_FAILURES} lines more, see results.yaml")
+    if failures:
+        console.print()
+    if run.jobs:
+        console.print(_table(run.jobs))
+    skipped = sum(_is_skipped_action(case) for job in run.jobs for case in job.cases)
+    if skipped:
+        console.print(f"{_count(skipped, 'action')} skipped that these nodes can't do", style="dim")
+    if not run.ended:
+        console.print("the run was cut off: its log has no end", style="red")
+    ending = Text(run.status, style=f"bold {_COLOUR[run.status]}")
+    ending.append(f", exit code {run.exit_code}, {run.duration_s:.1f} s", style="default")
+    console.print(ending)
+    console.print(Text(f"results in {_plain(str(directory))}"), soft_wrap=True)
+
+
+def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
+    """Jobs that didn't complete, then what failed on the others, node by node."""
+    ordered = sorted(jobs, key=lambda job: job.health == "complete")
+    for job in ordered:
+        lines = [*_error(job), *_failed_cases(job)]
+        if lines:
+            head = Text(_plain(f"{job.id} {job.role or 'job'} on {job.device}"), style="bold")
+            if job.health != "complete":
+                head.append(f"  {job.health}", style=_COLOUR[job.health])
+            yield head
+            yield from (Padding(line, (0, 0, 0, 2)) for line in lines)
+
+
+def _error(job: Job) -> Iterator[Text]:
+    if job.error is not None:
+        where = f" ({job.error.action})" if job.error.action else ""
+        text = _plain(f"{job.error.type}: {job.error.message}{where}")
+        yield Text(text, style="red" if job.health == "incomplete" else "default")
+
+
+def _failed_cases(job: Job) -> Iterator[Text]:
+    for case in job.cases:
+        if case.result != "fail" or _is_the_job(job, case):
+            continue
+        if case.suite != "lava":
+            reason = f": {case.reason}" if case.reason else ""
+            text = f"{case.suite}/{case.case} failed{reason}"
+        elif case.uuid is not None:
+            text = f"{case.case} did not reach its end"
+        else:
+            text = f"{case.level or ''} {case.case} failed".strip()
+        yield Text(_plain(text), style="red")
+
+
+def _is_the_job(job: Job, case: Case) -> bool:
+    """Whether a case only repeats the job's own error."""
+    return case.suite == "lava" and (case.case == "job" or (case.error or job) == job.error)
+
+
+def _is_skipped_action(case: Case) -> bool:
+    return case.suite == "lava" and case.result == "skip"
+
+
+def _table(jobs: tuple[Job, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    if len(jobs) <= MOST_ROWS:
+        table.add_column("job", justify="right")
+        table.add_column("role", overflow="ellipsis", no_wrap=True)
+        table.add_column("device", overflow="ellipsis", no_wrap=True)
+        _add_result_columns(table)
+        for job in jobs:
+            row = [str(job.id), _plain(job.role or "-"), _plain(job.device)]
+            table.add_row(*map(Text, row), *_results([job]), _took(job))
+        return table
+    table.add_column("role", overflow="ellipsis", no_wrap=True)
+    table.add_column("nodes", justify="right")
+    _add_result_columns(table)
+    for role in dict.fromkeys(job.role for job in jobs):
+        of_role = [job for job in jobs if job.role == role]
+        longest = max(of_role, key=_duration_s)
+        row = [_plain(role or "-"), str(len(of_role))]
+        table.add_row(*map(Text, row), *_results(of_role), _took(longest))
+    return table
+
+
+def _add_result_columns(table: Table) -> None:
+    table.add_column("health", no_wrap=True)
+    for name in ("pass", "fail", "skip", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+
+
+def _results(jobs: list[Job]) -> Iterator[Text]:
+    healths = Counter(job.health for job in jobs)
+    health = min(healths, key=_WORST_FIRST.index)
+    number = f"{healths[health]} " if len(healths) > 1 else ""
+    yield Text(f"{number}{health}", style=_COLOUR[health])
+    cases = [case for job in jobs for case in job.cases if case.suite != "lava"]
+    counts = Counter(case.result for case in cases)
+    yield Text(str(counts["pass"]))
+    yield Text(str(counts["fail"]), style="bold red" if counts["fail"] else "default")
+    yield Text(str(counts["skip"] + counts["unknown"]))
+
+
+def _duration_s(job: Job) -> float:
+    return (job.finished_s or 0.0) - (job.started_s or 0.0)
+
+
+def _took(job: Job) -> Text:
+    known = job.finished_s is not None and job.started_s is not None
+    return Text(f"{_duration_s(job):.1f} s" if known else "-")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _plain(text: str) -> str:
+    """Text of a device or a definition, without what a terminal would act on."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
