@@ -122,14 +122,13 @@ def _types(devices: Sequence[Device]) -> str:
 def skipped(
     jobs: Sequence[tuple[NodeJob, tuple[PipelineAction, ...]]],
 ) -> Iterator[Diagnostic]:
-    """The actions that the nodes' driver would skip, once a role."""
+    """The actions that the nodes' driver would skip, once a block."""
     seen: set[tuple[Place | None, str]] = set()
-    node = LocalNode("check")
     for job, pipeline in jobs:
         for action in _leaves(pipeline):
-            reason = node.unable(action.name)
+            reason = skip_reason(action)
             place = action.block.place if action.block else None
-            if action.name in WORK or action.name in TEST_SHELLS or (place, action.name) in seen:
+            if reason is None or (place, action.name) in seen:
                 continue
             seen.add((place, action.name))
             yield Diagnostic(
@@ -140,6 +139,13 @@ def skipped(
                 hint="run without --strict, or on a device whose driver can do it",
                 role=job.role.name if job.role else None,
             )
+
+
+def skip_reason(action: PipelineAction) -> str | None:
+    """Why a local node skips an action, None when it doesn't."""
+    if action.children or action.name in WORK or action.name in TEST_SHELLS:
+        return None
+    return LocalNode("check").unable(action.name)
 
 
 def _leaves(pipeline: Sequence[PipelineAction]) -> Iterator[PipelineAction]:

@@ -31,6 +31,7 @@ ALLOWED = {
         "callboard.runtime",
         "callboard.definition",
         "callboard.events",
+        "callboard.report",
         "callboard.state",
     },
 }

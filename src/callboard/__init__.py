@@ -2,7 +2,7 @@
 
     definition = callboard.load("group.yaml")
     result = await callboard.run(definition, "results")
-    print(result.ended.status)
+    print(result.status)
 
 Names are loaded when they are first used, so that importing a part does not import the whole.
 """

@@ -16,7 +16,7 @@ from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGro
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
 from callboard.definition.devices import DevicesFile
-from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition, NodeJob
 from callboard.events import (
     FORMAT,
@@ -30,6 +30,7 @@ from callboard.events import (
     RunStarted,
     Status,
 )
+from callboard.report import Job, derive
 from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered
 from callboard.state import take_job_ids
@@ -210,11 +211,17 @@ class GroupResult:
     """How a run ended.
 
     Attributes:
-        ended: Status, exit code and duration.
+        status: `complete` if every job is; it follows health only.
+        exit_code: What `callboard run` would exit with.
+        duration_s: How long it took, in seconds.
+        jobs: Every job with its results.
         directory: Where the run is recorded.
     """
 
-    ended: RunEnded
+    status: Status
+    exit_code: int
+    duration_s: float
+    jobs: tuple[Job, ...]
     directory: Path
 
 
@@ -239,4 +246,15 @@ async def run(
         DefinitionError: The definition can't be run.
         OSError: The directory can't be written.
     """
-    raise NotImplementedError
+    setup = Setup(Path(directory), devices=devices, first_id=first_id)
+    if found := problems(definition, setup):
+        raise DefinitionError(found)
+    setup.directory.mkdir(parents=True, exist_ok=True)
+    async with open_group(definition, setup, observers=observers) as group:
+        ended = await group.wait()
+        if group.log_error is not None:
+            raise group.log_error
+    derived = derive(setup.directory)
+    return GroupResult(
+        ended.status, ended.exit_code, ended.duration_s, derived.jobs, setup.directory
+    )

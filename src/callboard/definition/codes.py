@@ -202,6 +202,18 @@ CB102 no device
 CB103 would be skipped
     The node's driver can't carry out this action, so a run would skip it and say so.
     `--strict` refuses to run then.
+CB104 bad command line
+    An option or argument is unknown, missing, or of the wrong kind. `--help` lists them.
+CB105 output directory
+    The output directory can't be made or written, or it holds a run already.
+CB106 bad configuration file
+    `callboard.toml` has one table a command, with the command's options as keys.
+CB107 no run directory
+    The directory has no event log that can be read, so nothing can be derived from it.
+CB108 bad state
+    The state directory keeps the counter of job ids; `$CALLBOARD_STATE` names another one.
+CB109 fault of callboard
+    Something happened that callboard's authors did not foresee. `-vv` shows where.
 CB120 bad container name
     `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 63 characters with the job's id, which is added
     unless the container persists. Other names can harm the LXC tools' own files.
@@ -286,5 +298,5 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset({"CB101", "CB102", "CB103"})
-"""Those that only appear when a valid definition is to be run."""
+RUN_CODES = frozenset(f"CB{number}" for number in range(101, 110))
+"""Those that only appear when a command is carried out, not when a definition is read."""

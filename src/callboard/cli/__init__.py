@@ -1,0 +1,6 @@
+"""What a user types: one module a verb, and what the verbs share.
+
+application    the command, its verbs, and the way from errors to exit codes
+output         where text and JSON go
+configuration  callboard.toml
+"""

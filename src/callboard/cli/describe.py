@@ -1,0 +1,91 @@
+"""`callboard describe`: the jobs that a definition splits into, and the pipeline of each."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from callboard.actors.support import skip_reason
+from callboard.cli.application import output, verb
+from callboard.cli.inputs import definition
+from callboard.cli.output import as_json
+from callboard.definition import NodeJob, PipelineAction, pipeline, split
+
+Planned = tuple[NodeJob, tuple[PipelineAction, ...]]
+
+
+@verb("describe")
+@click.argument("file")
+def command(file: str, json: bool, quiet: bool, verbose: int, color: str) -> int:
+    """Show the jobs that the definition FILE splits into, and what each would do."""
+    said = output(json, quiet, verbose, color)
+    found, warnings = definition(file, said)
+    jobs = [(job, pipeline(job)) for job in split(found, first_id=1, group="")]
+    if said.json:
+        said.document(
+            {
+                "name": found.job_name,
+                "multinode": found.multinode,
+                "jobs": [_job(*planned) for planned in jobs],
+                "diagnostics": [as_json(each) for each in warnings],
+            }
+        )
+        return 0
+    what = "a MultiNode group" if found.multinode else "a single node"
+    nodes = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
+    lines = [f"{found.job_name}: {what}, {nodes}"]
+    for same in _by_role(jobs):
+        lines += ["", _headline(same), *_lines(same[0][1])]
+    for line in lines:
+        said.console.print(line, soft_wrap=True, markup=False)
+    return 0
+
+
+def _job(job: NodeJob, actions: Sequence[PipelineAction]) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "sub_id": job.sub_id,
+        "role": job.role.name if job.role else None,
+        "device_type": job.device_type,
+        "tags": list(job.tags),
+        "pipeline": [_action(action) for action in actions],
+    }
+
+
+def _action(action: PipelineAction) -> dict[str, object]:
+    return {
+        "level": action.level,
+        "name": action.name,
+        "namespace": action.namespace,
+        "timeout": action.duration_s,
+        "skipped": skip_reason(action),
+        "children": [_action(child) for child in action.children],
+    }
+
+
+def _by_role(jobs: Sequence[Planned]) -> Iterator[list[Planned]]:
+    """The jobs of each role together: they have the same pipeline."""
+    roles = dict.fromkeys(job.role.name if job.role else "" for job, _ in jobs)
+    for role in roles:
+        yield [each for each in jobs if (each[0].role.name if each[0].role else "") == role]
+
+
+def _headline(same: list[Planned]) -> str:
+    first, last = same[0][0], same[-1][0]
+    ids = f"job {first.id}" if first is last else f"jobs {first.id}-{last.id}"
+    role = f", role {first.role.name}" if first.role else ""
+    tags = f", tags {', '.join(first.tags)}" if first.tags else ""
+    return f"{ids}{role}: {first.device_type or 'no device of its own'}{tags}"
+
+
+def _lines(actions: Sequence[PipelineAction]) -> Iterator[str]:
+    for action in actions:
+        depth = action.level.count(".") + 1
+        reason = skip_reason(action)
+        note = f"  skipped: {reason}" if reason else f"  {_limit(action.duration_s)}"
+        yield f"{'  ' * depth}{action.level} {action.name}{note}"
+        yield from _lines(action.children)
+
+
+def _limit(seconds: int) -> str:
+    minutes, second = divmod(seconds, 60)
+    return f"{minutes} min" + (f" {second} s" if second else "") if minutes else f"{second} s"

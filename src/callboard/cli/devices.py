@@ -1,0 +1,48 @@
+"""`callboard devices`: what there is to run on."""
+
+import click
+
+from callboard.cli.application import output, verb
+from callboard.cli.inputs import devices_file
+from callboard.cli.options import DEVICES
+
+SUPPORTED = frozenset({"local"})
+"""Drivers that this version can run jobs on."""
+
+
+@verb("devices")
+@DEVICES
+def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: str) -> int:
+    """List the devices of the devices file, and which of them this version can run."""
+    said = output(json, quiet, verbose, color)
+    file = devices_file(devices, said)
+    listed = file.devices if file else ()
+    if said.json:
+        rows: list[dict[str, object]] = [
+            {
+                "name": each.name,
+                "type": each.type,
+                "driver": each.driver,
+                "tags": sorted(each.tags),
+                "runs": each.driver in SUPPORTED,
+                "busy": False,
+            }
+            for each in listed
+        ]
+        said.document({"file": file.file if file else None, "devices": rows})
+        return 0
+    if file is None:
+        click.echo("no devices file: every node gets a shell of its own on this machine (local)")
+        return 0
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("device", "type", "driver", "tags", "runs"):
+        table.add_column(name, overflow="fold")
+    for each in listed:
+        runs = "yes" if each.driver in SUPPORTED else "not supported yet"
+        cells = (each.name, each.type, each.driver, ", ".join(sorted(each.tags)) or "-", runs)
+        table.add_row(*map(Text, cells))
+    said.console.print(table)
+    return 0

@@ -1,0 +1,217 @@
+"""How a run is shown while it runs: a table on a terminal, plain lines elsewhere."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from callboard.cli.nodes import Node, Nodes
+from callboard.cli.output import Output
+from callboard.events import (
+    ActionEnded,
+    ActionStarted,
+    CallAnswered,
+    CallMade,
+    ConsoleOutput,
+    Event,
+    JobEnded,
+    Message,
+    TestCaseResult,
+    TestRunEnded,
+    TestRunStarted,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_REFRESH_S = 0.125
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_NARROW = 70
+
+
+class View(Protocol):
+    """What shows a run: it is given every event, and runs beside the group."""
+
+    def __call__(self, event: Event) -> None:
+        """Take the next event; must not wait, and must not raise."""
+        ...
+
+    def shown(self) -> AbstractContextManager[object]:
+        """The time during which the view is on the screen."""
+        ...
+
+    async def refresh(self, time_s: Callable[[], float]) -> None:
+        """Keep the screen up to date until cancelled."""
+        ...
+
+
+def view(said: Output) -> View:
+    """The view that fits the output: table, lines, or nothing."""
+    if said.json or said.quiet:
+        return Lines(said) if said.verbosity and not said.quiet else Nothing()
+    return Board(said.console) if said.console.is_terminal else Lines(said)
+
+
+class Nothing:
+    """Shows nothing."""
+
+    def __call__(self, event: Event) -> None:
+        """Ignore it."""
+
+    def shown(self) -> AbstractContextManager[object]:
+        """Nothing to show."""
+        return nullcontext()
+
+    async def refresh(self, time_s: Callable[[], float]) -> None:
+        """Nothing to do."""
+
+
+class Lines:
+    """A line for each event that a reader wants to know; on standard error with `--json`."""
+
+    def __init__(self, said: Output) -> None:
+        self._file = sys.stderr if said.json else sys.stdout
+        self._verbosity = said.verbosity - said.json
+        self._roles = Nodes()
+
+    def __call__(self, event: Event) -> None:
+        """Print it, if it is interesting."""
+        self._roles(event)
+        text = _line(event, self._verbosity)
+        node = self._roles.nodes.get(getattr(event.body, "job", -1))
+        if text is None or node is None:
+            return
+        try:
+            print(f"{event.time_s:9.3f} {node.job} {node.role}: {text}", file=self._file)
+            self._file.flush()
+        except OSError:  # nobody listens; the run goes on
+            self._verbosity = -99
+
+    def shown(self) -> AbstractContextManager[object]:
+        """Lines are printed as they come."""
+        return nullcontext()
+
+    async def refresh(self, time_s: Callable[[], float]) -> None:
+        """Nothing to do."""
+
+
+def _line(event: Event, verbosity: int) -> str | None:
+    if verbosity < 0:
+        return None
+    text: str | None = None
+    match event.body:
+        case ActionStarted(level=level, name=name) if "." not in level or verbosity:
+            text = f"{level} {name}"
+        case ActionEnded(reason=str(reason), level=level, name=name) if verbosity:
+            text = f"{level} {name} skipped: {reason}"
+        case ActionEnded(error=error, level=level, name=name) if error is not None:
+            text = f"{level} {name} failed: {error.message}" if "." not in level else None
+        case TestRunStarted(suite=suite):
+            text = f"{suite} begins"
+        case TestRunEnded(suite=suite, result=result):
+            text = f"{suite} ended: {result}"
+        case TestCaseResult(suite=suite, case=case, result=result):
+            text = f"{suite}/{case}: {result}"
+        case CallMade(call=call, id=name, limit_s=limit) if limit is not None:
+            text = f"lava-{call} {name} waits, at most {limit:g} s"
+        case CallAnswered(call=call, id=name, result="fail", reason=reason):
+            text = f"lava-{call} {name} failed: {reason}"
+        case Message(level="warning" | "error" | "exception" | "event" as level, text=message):
+            text = f"{level}: {message}"
+        case ConsoleOutput(text=printed) if verbosity > 1:
+            text = f"| {printed}"
+        case JobEnded(health=health, error=error):
+            text = f"{health}: {error.message}" if error is not None else health
+        case _:
+            pass
+    return None if text is None else _plain(text)
+
+
+class Board:
+    """A table of the nodes that is drawn anew several times a second."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self._nodes = Nodes()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def __call__(self, event: Event) -> None:
+        """Note what it changes."""
+        self._nodes(event)
+
+    def shown(self) -> AbstractContextManager[object]:
+        """On the screen while the context is open; the table vanishes with it."""
+        return self._live
+
+    async def refresh(self, time_s: Callable[[], float]) -> None:
+        """Draw until cancelled, or until the terminal is gone."""
+        try:
+            while True:
+                self._live.update(self.table(time_s()), refresh=True)
+                await anyio.sleep(_REFRESH_S)
+        except OSError:
+            return
+
+    def table(self, now_s: float) -> Table:
+        """The nodes at `now_s` seconds of the run, as many as fit the screen."""
+        width, height = self._console.size
+        nodes = list(self._nodes.nodes.values())
+        room = max(1, height - 3)
+        shown = nodes if len(nodes) <= room else _most_telling(nodes, room - 1)
+        table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+        table.add_column("job", justify="right", no_wrap=True)
+        table.add_column("role", no_wrap=True, max_width=10 if width < _NARROW else 20)
+        table.add_column("doing", no_wrap=True, ratio=1)
+        table.add_column("waits for", no_wrap=True, ratio=1)
+        table.add_column("ok", justify="right", no_wrap=True)
+        table.add_column("bad", justify="right", no_wrap=True)
+        for node in shown:
+            table.add_row(*_cells(node, now_s))
+        if len(shown) < len(nodes):
+            hidden = [node for node in nodes if node not in shown]
+            table.add_row("", "", Text(_count(hidden), style="dim"), "", "", "")
+        return table
+
+
+def _most_telling(nodes: list[Node], room: int) -> list[Node]:
+    """Those that failed, then those that wait longest, then those that run; in their order."""
+
+    def rank(node: Node) -> tuple[bool, float]:
+        waits_since_s = node.wait[1] if node.wait else float("inf")
+        if node.health is not None:
+            waits_since_s = float("inf")
+        return node.failed == 0 and node.health in (None, "complete"), waits_since_s
+
+    chosen = {node.job for node in sorted(nodes, key=rank)[:room]}
+    return [node for node in nodes if node.job in chosen]
+
+
+def _cells(node: Node, now_s: float) -> Iterable[Text]:
+    style = {"complete": "green", "incomplete": "red", "canceled": "yellow"}
+    yield Text(str(node.job))
+    yield Text(_plain(node.role), overflow="ellipsis")
+    yield Text(_plain(node.doing), style=style.get(node.doing, ""), overflow="ellipsis")
+    if node.wait is None:
+        yield Text("")
+    else:
+        what, since_s = node.wait
+        waited = f"{now_s - since_s:.0f} s"
+        yield Text(f"{waited} {_plain(what)}", style="yellow", overflow="ellipsis")
+    yield Text(str(node.passed))
+    yield Text(str(node.failed), style="bold red" if node.failed else "dim")
+
+
+def _count(nodes: list[Node]) -> str:
+    ended = sum(node.health is not None for node in nodes)
+    waiting = sum(bool(node.waiting) for node in nodes)
+    return f"and {len(nodes)} more: {waiting} waiting, {ended} ended"
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

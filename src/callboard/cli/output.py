@@ -1,0 +1,128 @@
+"""Where a verb's text and JSON go, and how errors reach the user."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from attrs import define
+
+from callboard.definition.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Color = Literal["auto", "always", "never"]
+
+
+class Refusal(Exception):
+    """A verb can't do what it was asked for.
+
+    Args:
+        diagnostics: Why; at least one is an error.
+        exit_code: 2 when the input is wrong, 3 when something broke on the way.
+    """
+
+    def __init__(self, *diagnostics: Diagnostic, exit_code: int = 2) -> None:
+        super().__init__("; ".join(each.message for each in diagnostics))
+        self.diagnostics = diagnostics
+        self.exit_code = exit_code
+
+
+def refusal(code: str, message: str, hint: str | None = None, *, exit_code: int = 2) -> Refusal:
+    """A refusal for one reason that has no place in a file."""
+    return Refusal(Diagnostic(code, "error", message, hint=hint), exit_code=exit_code)
+
+
+@define(slots=False)
+class Output:
+    """How much is said, and in which form.
+
+    Attributes:
+        json: One JSON document on standard output, and nothing else there.
+        quiet: Nothing but results and errors.
+        verbosity: How many `-v` there were.
+        color: When to use colours; `auto` looks at the terminal and at `NO_COLOR`.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbosity: int = 0
+    color: Color = "auto"
+
+    @cached_property
+    def console(self) -> "Console":
+        """Standard output."""
+        return self._console(stderr=False)
+
+    @cached_property
+    def log(self) -> "Console":
+        """Standard error."""
+        return self._console(stderr=True)
+
+    def document(self, document: Mapping[str, object]) -> None:
+        """Print the one JSON document."""
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Say why nothing is done."""
+        if self.json:
+            self.document(
+                {
+                    "status": "failed" if refusal.exit_code == 3 else "invalid",
+                    "exit_code": refusal.exit_code,
+                    "diagnostics": [as_json(each) for each in refusal.diagnostics],
+                }
+            )
+        self.diagnostics(refusal.diagnostics)
+
+    def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Print findings on standard error."""
+        for each in diagnostics:
+            self.log.print(_text(each), soft_wrap=True, highlight=False, markup=False)
+
+    def note(self, text: str, style: str | None = None) -> None:
+        """Print a line on standard error."""
+        self.log.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
+
+    def _console(self, *, stderr: bool) -> "Console":
+        from rich.console import Console
+
+        plain = self.color == "never" or (self.color == "auto" and "NO_COLOR" in os.environ)
+        return Console(
+            stderr=stderr,
+            force_terminal=True if self.color == "always" else None,
+            no_color=plain,
+            highlight=False,
+        )
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, object]:
+    """A finding as it stands in JSON documents."""
+    place = diagnostic.place
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "role": diagnostic.role,
+    }
+
+
+def _text(diagnostic: Diagnostic) -> object:
+    from rich.text import Text
+
+    first, *rest = str(diagnostic).split("\n")
+    if diagnostic.place is None:
+        first = f"callboard: {first}"
+    text = Text(first)
+    colour = "red" if diagnostic.severity == "error" else "yellow"
+    text.highlight_regex(rf"{diagnostic.severity}\[{diagnostic.code}\]", f"bold {colour}")
+    text.append("".join(f"\n{line}" for line in rest))
+    return text

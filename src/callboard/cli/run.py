@@ -1,0 +1,272 @@
+"""`callboard run`: executes a group on this machine."""
+
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import anyio
+import click
+
+from callboard.cli.application import INTERRUPTED, output, verb
+from callboard.cli.inputs import definition, devices_file
+from callboard.cli.live import View, view
+from callboard.cli.options import DEVICES, STRICT
+from callboard.cli.output import Output, Refusal, refusal
+from callboard.definition import Definition
+from callboard.events import LOG_NAME, read_log
+from callboard.report import Run, derive, document, fold, summary
+from callboard.running import LiveGroup, Setup, open_group, problems
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FOLDER = Path("callboard-runs")
+
+
+@verb("run")
+@click.argument("file")
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    metavar="DIR",
+    envvar="CALLBOARD_OUTPUT",
+    help="Where to record the run.  [default: callboard-runs/<time>-<name>]",
+)
+@DEVICES
+@STRICT
+@click.option(
+    "--junit", metavar="FILE", envvar="CALLBOARD_JUNIT", help="Where to write the JUnit file."
+)
+@click.option(
+    "--first-id",
+    type=click.IntRange(min=1),
+    envvar="CALLBOARD_FIRST_ID",
+    help="Id of the first job.  [default: the next free one]",
+)
+@click.option(
+    "--no-check", is_flag=True, envvar="CALLBOARD_NO_CHECK", help="Don't prove the group first."
+)
+@click.option(
+    "--no-fail-fast",
+    is_flag=True,
+    envvar="CALLBOARD_NO_FAIL_FAST",
+    help="Let waits that can't be satisfied run into their limits.",
+)
+@click.option(
+    "--deadlock-grace",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    envvar="CALLBOARD_DEADLOCK_GRACE",
+    help="Seconds after which a group in which all wait counts as stuck.",
+)
+@click.option(
+    "--no-sandbox",
+    is_flag=True,
+    envvar="CALLBOARD_NO_SANDBOX",
+    help="Let local nodes change this machine; the only way in this version.",
+)
+@click.option(
+    "--network",
+    type=click.Choice(["host", "group"]),
+    default="host",
+    show_default=True,
+    envvar="CALLBOARD_NETWORK",
+    help="Which network local nodes are in; 'group' is not supported yet.",
+)
+@click.option(
+    "--coordinator",
+    metavar="URL",
+    envvar="CALLBOARD_COORDINATOR",
+    help="Use that coordinator; not supported yet.",
+)
+@click.option(
+    "--nats", metavar="URL", envvar="CALLBOARD_NATS", help="Run on a cluster; not supported yet."
+)
+def command(
+    file: str,
+    directory: str | None,
+    devices: str | None,
+    strict: bool,
+    junit: str | None,
+    first_id: int | None,
+    no_check: bool,  # noqa: ARG001 - accepted from the first release, for there is no check yet
+    no_fail_fast: bool,
+    deadlock_grace: float,
+    no_sandbox: bool,
+    network: str,
+    coordinator: str | None,
+    nats: str | None,
+    json: bool,
+    quiet: bool,
+    verbose: int,
+    color: str,
+) -> int:
+    """Run the group that the definition FILE describes, to its end.
+
+    Exit codes: 0 all is well; 1 a test case, definition or call failed; 2 the definition, the
+    command line or the output directory is wrong, nothing was started; 3 a job is incomplete;
+    130 interrupted.
+    """
+    said = output(json, quiet, verbose, color)
+    _refuse_unsupported(network, coordinator, nats)
+    found, _ = definition(file, said)
+    target = Path(directory) if directory else _default_directory(found.job_name)
+    setup = Setup(
+        target,
+        devices=devices_file(devices, said),
+        first_id=first_id,
+        strict=strict,
+        fail_fast=not no_fail_fast,
+        deadlock_grace_s=deadlock_grace,
+        sandbox=not no_sandbox,
+    )
+    if errors := problems(found, setup):
+        raise Refusal(*errors)
+    made = _make(target)
+    try:
+        return anyio.run(_Execution(found, setup, said, view(said), junit).run)
+    except _NotStarted as error:
+        _remove(made)
+        raise refusal(error.code, str(error)) from error
+
+
+class _NotStarted(Exception):
+    """The run could not be started."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class _Execution:
+    """One run, from its start to its summary."""
+
+    def __init__(
+        self, definition: Definition, setup: Setup, said: Output, view: View, junit: str | None
+    ) -> None:
+        self._definition = definition
+        self._setup = setup
+        self._said = said
+        self._view = view
+        self._junit = Path(junit) if junit else None
+
+    async def run(self) -> int:
+        """Run the group; returns the exit code."""
+        with anyio.open_signal_receiver(*_SIGNALS) as signals:
+            code, log_error = await self._run_group(signals)
+        if log_error is not None:
+            self._error(f"the run can't be recorded any more: {log_error}")
+        return self._report(code, failed=log_error is not None)
+
+    async def _run_group(self, signals: AsyncIterator[signal.Signals]) -> tuple[int, object]:
+        opened = open_group(self._definition, self._setup, observers=[self._view])
+        began_s = anyio.current_time()
+        try:
+            group = await opened.__aenter__()
+        except FileExistsError as error:
+            text = f"{self._setup.directory} holds a run already"
+            raise _NotStarted("CB105", text) from error
+        except (OSError, ValueError) as error:
+            raise _NotStarted("CB108", str(error)) from error
+        try:
+            with self._view.shown():
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._interrupt, signals, group)
+                    tasks.start_soon(self._view.refresh, lambda: anyio.current_time() - began_s)
+                    ended = await group.wait()
+                    tasks.cancel_scope.cancel()
+        finally:
+            await opened.__aexit__(None, None, None)
+        return ended.exit_code, group.log_error
+
+    async def _interrupt(self, signals: AsyncIterator[signal.Signals], group: LiveGroup) -> None:
+        count = 0
+        async for number in signals:
+            count += 1
+            if count == 1:
+                self._said.note("stopping in order; once more to stop at once", style="yellow")
+                group.interrupt(f"interrupted by {number.name}")
+            elif count == 2:
+                self._said.note("stopping at once", style="yellow")
+                group.kill()
+            else:
+                group.kill()
+                os._exit(INTERRUPTED)
+
+    def _report(self, code: int, *, failed: bool) -> int:
+        directory = self._setup.directory
+        try:
+            run = derive(directory, junit_file=self._junit)
+        except OSError as error:
+            if not failed:
+                self._error(f"the reports can't be written: {error}")
+            run = fold(read_log(directory / LOG_NAME))
+            code = code if code == INTERRUPTED else 3
+        self._show(run, code)
+        return code
+
+    def _show(self, run: Run, code: int) -> None:
+        directory = self._setup.directory
+        if self._said.json:
+            self._said.document(document(run, directory) | {"exit_code": code})
+        else:
+            summary(run, directory, self._said.console)
+
+    def _error(self, text: str) -> None:
+        self._said.note(f"callboard: error: {text}", style="red")
+
+
+def _refuse_unsupported(network: str, coordinator: str | None, nats: str | None) -> None:
+    unsupported = {
+        "--network group": network == "group",
+        "--coordinator": coordinator is not None,
+        "--nats": nats is not None,
+    }
+    for option, given in unsupported.items():
+        if given:
+            raise refusal("CB101", f"{option} is not supported yet", "run without it")
+
+
+def _default_directory(name: str) -> Path:
+    """A directory that doesn't exist yet, named by time and job."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
+    base = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{safe}"
+    number = 1
+    path = _FOLDER / base
+    while path.exists():
+        number += 1
+        path = _FOLDER / f"{base}-{number}"
+    return path
+
+
+def _make(directory: Path) -> list[Path]:
+    """Make the output directory and see that it can be written; returns the folders made."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        _remove(missing)
+        reason = error.strerror or str(error)
+        raise refusal(
+            "CB105", f"{directory} can't be written: {reason}", "name another with -o"
+        ) from error
+    if (directory / LOG_NAME).exists():
+        hint = "name another with -o, or remove it"
+        raise refusal("CB105", f"{directory} holds a run already", hint)
+    return missing
+
+
+def _remove(folders: list[Path]) -> None:
+    """Remove empty folders that were made in vain."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
