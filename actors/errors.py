@@ -40,7 +40,12 @@ class InfrastructureError(ActionError):
 
 
 class ConnectionClosedError(InfrastructureError):
-    """The far end closed the connection to the device."""
+    """The far end closed the connection to the device; reports call it InfrastructureError."""
+
+    @classmethod
+    def kind(cls) -> str:
+        """LAVA has no word of its own for it."""
+        return InfrastructureError.kind()
 
 
 class JobError(ActionError):

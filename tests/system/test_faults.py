@@ -14,6 +14,7 @@ from tests.system.harness import CALLBOARD, Callboard, Test, definition
 
 from callboard.events import ConsoleOutput, JobEnded, RunEnded, TestCaseResult, read_log
 
+PARENT = "ps -o ppid= -p"
 CALM = Test("calm", ["lava-sync both", "lava-test-case fine --result pass"])
 
 
@@ -64,9 +65,9 @@ def test_a_flooded_console_keeps_its_signals_and_the_memory_bounded(callboard: C
     ("step", "kind"),
     [
         ("exec <&-; lava-wait never", None),
-        ("kill -9 $PPID; sleep 30", None),
+        (f"kill -9 $({PARENT} $PPID); sleep 30", "TestError"),
         ("kill -9 0", "InfrastructureError"),
-        ("kill -9 $(ps -o ppid= -p $PPID)", None),
+        (f"kill -9 $({PARENT} $({PARENT} $PPID)); sleep 30", "InfrastructureError"),
     ],
     ids=["closed stdin", "killed runner", "killed group", "killed shell"],
 )
@@ -149,7 +150,7 @@ def test_an_interrupted_run_is_torn_down_in_order(
 ) -> None:
     path, directory = _endless(callboard)
     process = callboard.start("run", str(path), "--json", "-o", str(directory))
-    _wait_for(directory / "events.jsonl", "under way", process)
+    _wait_for(directory / "events.jsonl", '"text":"under way"', process)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -168,7 +169,7 @@ def test_an_interrupted_run_is_torn_down_in_order(
 def test_a_second_ctrl_c_ends_the_run_now(callboard: Callboard) -> None:
     path, directory = _endless(callboard, "trap '' INT TERM HUP; echo under way; sleep 600")
     process = callboard.start("run", str(path), "--json", "-o", str(directory))
-    _wait_for(directory / "events.jsonl", "under way", process)
+    _wait_for(directory / "events.jsonl", '"text":"under way"', process)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=15)

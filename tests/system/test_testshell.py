@@ -123,8 +123,7 @@ def test_secrets_reach_the_node_and_no_log(callboard: Callboard) -> None:
     secret = "opensesame 4711"
     steps = [
         'secrets="$(dirname "$(dirname "$(command -v lava-self)")")/secrets"',
-        '. "$secrets" 2>/dev/null || true',
-        'lava-test-case known --shell grep -q opensesame "$secrets"',
+        'lava-test-case known --shell grep -q TOKEN=open "$secrets"',
         'cat "$secrets"',
         'lava-send data "key=$(cut -d= -f2 "$secrets")"',
         "lava-wait data",
@@ -135,7 +134,7 @@ def test_secrets_reach_the_node_and_no_log(callboard: Callboard) -> None:
     for path in ran.directory.rglob("*"):
         if path.is_file():
             content = path.read_text()
-            assert "opensesame" not in content, path
+            assert "sesame" not in content, path
     assert "[MASKED]" in (ran.directory / "events.jsonl").read_text()
 
 
