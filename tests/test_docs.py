@@ -1,10 +1,13 @@
 """Every example in the documentation runs, and prints what the page says."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
+import pyte
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +35,7 @@ def python_examples() -> list[tuple[str, str, str]]:
 def test_a_python_example_prints_what_the_page_says(
     code: str, expected: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
@@ -42,6 +46,75 @@ def test_a_python_example_prints_what_the_page_says(
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout == expected
+
+
+BROKEN = """\
+job_name: broken
+visibility: public
+timeouts: {job: {minutes: 5}}
+protocols:
+  lava-multinode:
+    roles:
+      server: {device_type: qemu, count: 1}
+      client: {device_type: qemu, count: 1}
+actions:
+- deploy: {role: [sever], to: tmpfs}
+- test:
+    role: [server, client]
+    definitions:
+    - from: inline
+      name: smoke
+      path: smoke.yaml
+      repository:
+        metadata: {format: Lava-Test Test Definition 1.0, name: smoke}
+        run: {steps: ["true"]}
+"""
+
+
+def console_examples(page: Path) -> list[tuple[str, str]]:
+    """Command and output of each console block that shows an output."""
+    blocks = re.findall(
+        r"^```console\n\$ (.*)\n((?:(?!```|\$ ).*\n)+)```", page.read_text(), re.MULTILINE
+    )
+    return [(command, output) for command, output in blocks]
+
+
+def unified(text: str) -> str:
+    """`text` without what differs from run to run: times, their columns' widths, dates."""
+    text = re.sub(r"\d+\.\d s", "T s", text)
+    text = re.sub(r"callboard-runs/\d{8}-\d{6}", "callboard-runs/DATE", text)
+    return "\n".join(re.sub(r" {2,}", "  ", line.rstrip()) for line in text.splitlines()).strip()
+
+
+def on_a_terminal(command: list[str], folder: Path) -> str:
+    """What stands on a terminal of 100 columns when the command has ended."""
+    screen = pyte.Screen(100, 50)
+    stream = pyte.ByteStream(screen)
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+    child: pexpect.spawn[bytes] = pexpect.spawn(
+        command[0], command[1:], cwd=folder, env=environment, timeout=60, dimensions=(50, 100)
+    )
+    child.expect(pexpect.EOF)
+    assert child.before is not None
+    stream.feed(child.before)
+    child.close()
+    return "\n".join(screen.display)
+
+
+def test_the_commands_of_the_readme_print_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
+    (tmp_path / "broken.yaml").write_text(BROKEN)
+    [demo] = re.findall(r"^demo:.*\n\t(.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shown = console_examples(ROOT / "README.md")
+    assert [command for command, _ in shown[:1]] == ["make demo"]
+    for command, expected in shown:
+        line = demo.replace("$(BIN)", ".venv/bin") if command == "make demo" else command
+        words = line.split()
+        assert words[0] == ".venv/bin/callboard"
+        printed = on_a_terminal([sys.executable, "-m", "callboard", *words[1:]], tmp_path)
+        if command == "make demo":
+            printed = f"{line}\n{printed}"  # make says what it runs
+        assert unified(printed) == unified(expected)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

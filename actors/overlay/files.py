@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -34,15 +35,19 @@ class File:
 
 def write(files: Iterable[File], folder: Path) -> None:
     """Write files below a folder of this machine; raises OSError."""
+    made: set[Path] = set()
     for file in files:
         path = folder / file.path
-        if file.content is None:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)  # before there is a secret in it
-        path.write_bytes(file.content)
-        path.chmod(file.mode)
+        parent = path if file.content is None else path.parent
+        if parent not in made:
+            parent.mkdir(parents=True, exist_ok=True)
+            made.add(parent)
+        if file.content is not None:
+            # Nobody else's to read before it has its mode: it may hold a secret.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(file.content)
+                os.fchmod(descriptor, file.mode)
 
 
 def tarball(files: Iterable[File], root: str) -> bytes:
