@@ -285,7 +285,7 @@ def _api_call(name: str, text: str) -> Signal:
     """One call; the words of a send are split where a key begins (LAVA: lava-send)."""
     match name, _WHITE_SPACE.split(text.strip(" ")):
         case "SEND", [_, *_]:
-            message_id, *pairs = _KEY.split(text.strip())
+            message_id, *pairs = _KEY.split(text.strip(" "))
             data = dict(pair.split("=", 1) for pair in pairs)
             return ApiCall(
                 "send",

@@ -1,0 +1,487 @@
+"""The helpers of the overlay, in every shell that a device may have."""
+
+import os
+import pty
+import select
+import subprocess
+import termios
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from callboard.actors.overlay import Definition, Overlay, build, write
+from callboard.actors.signals import (
+    ApiCall,
+    CaseEnded,
+    CaseReference,
+    CaseResult,
+    CaseStarted,
+    FeedbackAsked,
+    InstallFailed,
+    Noted,
+    Raised,
+    RunEnded,
+    RunnerExited,
+    RunStarted,
+    SetStarted,
+    SetStopped,
+    Signal,
+    signals,
+)
+from callboard.actors.wire import data_lines, escape
+
+SHELLS = {"dash": ["/bin/dash"], "bash": ["/bin/bash"], "busybox": ["/bin/busybox", "sh"]}
+HELPERS = Path(__file__).parents[2] / "actors/overlay/bin"
+
+
+def definition(index: int, name: str, *steps: str, install: tuple[str, ...] = ()) -> Definition:
+    return Definition(index, name, f"1200_{index}", steps, install, (), "", "")
+
+
+@frozen
+class Node:
+    """An overlay on this machine, and the shell that runs it."""
+
+    folder: Path
+    shell: list[str]
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "lava-1200"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def install(self, *stage: Definition) -> None:
+        """Put the overlay here; its shell is a script, for busybox needs a word more."""
+        shell = self.folder / "shell"
+        shell.write_text(f'#!/bin/sh\nexec {" ".join(self.shell)} "$@"\n')
+        shell.chmod(0o755)
+        # A script can't be the interpreter of a script: helpers are run by the shell explicitly.
+        write(
+            build(
+                Overlay(
+                    job_id=1200,
+                    root=str(self.root),
+                    shell=self.shell[0] if len(self.shell) == 1 else "/bin/busybox sh",
+                    role="server",
+                    group=((1200, "server"), (1201, "client"), (1202, "client")),
+                    environment=(),
+                    secrets=(),
+                    cache=str(self.cache),
+                    stages=(stage,) if stage else (),
+                )
+            ),
+            self.root,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+            "SHELL": str(self.folder / "shell"),
+            "LAVA_MULTI_NODE_CACHE": str(self.cache),
+        }
+
+    def run(
+        self, *command: str, stdin: str = "", **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the overlay."""
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            cwd=self.folder,
+            env=self.environment | variables,
+            timeout=30,
+            check=False,
+        )
+
+    def cached(self) -> list[str] | None:
+        """The lines of the cache file, None without one."""
+        if not self.cache.exists():
+            return None
+        return self.cache.read_bytes().decode().removesuffix("\n").split("\n")
+
+
+def seen(output: str) -> list[Signal]:
+    return [signal for line in output.split("\n") for signal in signals(line)]
+
+
+@pytest.fixture(params=list(SHELLS))
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> Node:
+    """A node with the overlay in one of the shells."""
+    made = Node(tmp_path, SHELLS[request.param])
+    made.install()
+    return made
+
+
+@pytest.mark.parametrize("helper", sorted(HELPERS.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_every_helper_is_portable_shell(shell: str, helper: Path) -> None:
+    subprocess.run([*SHELLS[shell], "-n", str(helper)], check=True)
+
+
+# Sending
+
+
+def test_a_send_passes_every_value_as_it_is(node: Node) -> None:
+    pairs = {
+        "spaces": " two  words ",
+        "equals": "a=b=",
+        "quotes": 'it\'s "so"',
+        "unicode": "Grüße\N{NO-BREAK SPACE}世 b=c",
+        "empty": "",
+        "backslash": "\\0040\\n%s",
+        "tab": "a\tb\x1b[1m\x7f",
+        "option": "-n",
+    }
+    sent = node.run("lava-send", "ready", *(f"{key}={value}" for key, value in pairs.items()))
+    assert (sent.returncode, sent.stderr) == (0, "")
+    assert seen(sent.stdout) == [ApiCall("send", "ready", data=pairs)]
+
+
+def test_a_line_break_in_a_value_becomes_a_space(node: Node) -> None:
+    sent = node.run("lava-send", "ready", "lines=one\ntwo")
+    assert seen(sent.stdout) == [ApiCall("send", "ready", data={"lines": "one two"})]
+
+
+def test_a_send_without_data_is_a_signal_alone(node: Node) -> None:
+    assert node.run("lava-send", "ready").stdout == "<LAVA_MULTI_NODE> <LAVA_SEND ready>\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the message ID is missing"),
+        (["a b"], "has white space"),
+        (["a>b"], "has a '>'"),
+        (["k=v"], "has a '='"),
+        (["ready", "k=a>b"], "the value of 'k' has a '>'"),
+        (["ready", "my-key=1"], "the key 'my-key'"),
+        (["ready", "=1"], "the key ''"),
+    ],
+)
+def test_a_bad_send_says_why_and_sends_nothing(
+    node: Node, arguments: list[str], message: str
+) -> None:
+    sent = node.run("lava-send", *arguments)
+    assert (sent.returncode, sent.stdout) == (1, "")
+    assert sent.stderr.startswith("lava-send: ")
+    assert message in sent.stderr
+
+
+def test_an_argument_that_is_no_pair_is_left_out_with_a_warning(node: Node) -> None:
+    sent = node.run("lava-send", "ready", "word", "k=v")
+    assert sent.returncode == 0
+    assert seen(sent.stdout) == [ApiCall("send", "ready", data={"k": "v"})]
+    assert "'word' is no KEY=VALUE" in sent.stderr
+
+
+VALUES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00\n\r>"), max_size=30
+)
+
+
+@given(st.lists(VALUES, min_size=1, max_size=20))
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_value_comes_through_a_send_and_a_wait(node: Node, values: list[str]) -> None:
+    data = {f"k{number}": value for number, value in enumerate(values)}
+    sent = node.run("lava-send", "x", *(f"{key}={value}" for key, value in data.items()))
+    assert seen(sent.stdout) == [ApiCall("send", "x", data=data)]
+    reply = "".join(f"{line}\n" for line in data_lines({1201: data}))
+    waited = node.run("lava-wait", "x", stdin=f"{reply}<LAVA_WAIT_COMPLETE>\n")
+    assert waited.returncode == 0
+    assert node.cached() == [f"1201:{key}={value}" for key, value in data.items()]
+
+
+# Waiting
+
+WAITS = {
+    "WAIT": (["lava-wait", "ready"], ApiCall("wait", "ready")),
+    "WAIT_ALL": (["lava-wait-all", "ready"], ApiCall("wait-all", "ready")),
+    "SYNC": (["lava-sync", "ready"], ApiCall("sync", "ready")),
+}
+
+
+@pytest.mark.parametrize("api", WAITS)
+def test_a_wait_ends_with_its_own_completion_and_keeps_the_data(node: Node, api: str) -> None:
+    command, call = WAITS[api]
+    node.cache.write_text("old\n")
+    lines = ["noise", "<LAVA_OTHER_COMPLETE>", "<LAVA_DATUM 1201:ip=10.0.0.2>\r"]
+    lines += ["<LAVA_DATUM 1202:at=at\\004012:30>", f"<LAVA_{api}_COMPLETE>\r", "left"]
+    waited = node.run(*command, stdin="".join(f"{line}\n" for line in lines))
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert seen(waited.stdout) == [call]
+    assert node.cached() == ["1201:ip=10.0.0.2", "1202:at=at 12:30"]
+
+
+@pytest.mark.parametrize("api", WAITS)
+def test_a_wait_without_data_removes_the_cache(node: Node, api: str) -> None:
+    node.cache.write_text("old\n")
+    waited = node.run(*WAITS[api][0], stdin=f"<LAVA_{api}_COMPLETE>\n")
+    assert waited.returncode == 0
+    assert node.cached() is None
+
+
+@pytest.mark.parametrize("api", WAITS)
+def test_a_refused_wait_fails_with_the_reason(node: Node, api: str) -> None:
+    node.cache.write_text("old\n")
+    reason = escape("nobody sent it: 1201 (client)")
+    lines = f"<LAVA_DATUM 1201:k=v>\n<LAVA_{api}_COMPLETE nack {reason}>\n"
+    waited = node.run(*WAITS[api][0], stdin=lines)
+    assert waited.returncode == 1
+    assert waited.stderr == f"{WAITS[api][0][0]}: nobody sent it: 1201 (client)\n"
+    assert node.cached() is None
+
+
+def test_a_wait_whose_console_closes_fails_and_keeps_the_cache(node: Node) -> None:
+    node.cache.write_text("old\n")
+    waited = node.run("lava-wait", "ready", stdin="<LAVA_DATUM 1201:k=v>\n")
+    assert waited.returncode == 1
+    assert "the console was closed" in waited.stderr
+    assert node.cached() == ["old"]
+    assert sorted(each.name for each in node.folder.iterdir()) == ["cache", "lava-1200", "shell"]
+
+
+@pytest.mark.parametrize(
+    "command", [["lava-wait"], ["lava-sync", "a b"], ["lava-wait-all", "x", "a>b"]]
+)
+def test_a_bad_wait_asks_nothing(node: Node, command: list[str]) -> None:
+    waited = node.run(*command)
+    assert (waited.returncode, waited.stdout) == (1, "")
+
+
+def test_wait_all_passes_its_role_on(node: Node) -> None:
+    waited = node.run("lava-wait-all", "x", "client", stdin="<LAVA_WAIT_ALL_COMPLETE>\n")
+    assert seen(waited.stdout) == [ApiCall("wait-all", "x", role="client")]
+
+
+def on_a_terminal(node: Node, command: str, lines: Iterable[str]) -> int:
+    """Run a helper on a terminal without echo, and type the lines; returns the exit status."""
+    master, slave = pty.openpty()
+    attributes = termios.tcgetattr(slave)
+    attributes[3] &= ~termios.ECHO
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    process = subprocess.Popen(
+        command.split(), stdin=slave, stdout=slave, stderr=slave, env=node.environment
+    )
+    os.close(slave)
+    try:
+        printed = b""
+        while b">" not in printed:
+            printed += os.read(master, 4096)
+        data = "".join(f"{line}\n" for line in lines).encode()
+        while data:
+            select.select([], [master], [], 10)
+            data = data[os.write(master, data) :]
+        return process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def test_hundreds_of_lines_and_long_values_come_through_a_terminal(node: Node) -> None:
+    data: Mapping[int, Mapping[str, str]] = {
+        job: {f"key{number}": f"value {number} ü 世" for number in range(100)}
+        for job in (1200, 1201)
+    } | {1202: {"long": "ü x" * 3_000, "last": "at 12:30"}}
+    lines = [*data_lines(data), "<LAVA_WAIT_ALL_COMPLETE>"]
+    assert on_a_terminal(node, "lava-wait-all data", lines) == 0
+    assert node.cached() == [
+        f"{job}:{key}={value}" for job, values in data.items() for key, value in values.items()
+    ]
+
+
+# Asking
+
+
+def test_a_node_knows_itself_and_its_group(node: Node) -> None:
+    assert node.run("lava-self").stdout == "1200\n"
+    assert node.run("lava-role").stdout == "server"
+    assert node.run("lava-role", "list").stdout == "server\nclient\nclient\n"
+    assert node.run("lava-group").stdout == "1200\tserver\n1201\tclient\n1202\tclient\n"
+    assert node.run("lava-group", "client").stdout == "1201\n1202"
+    nobody = node.run("lava-group", "boss")
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+
+
+def test_the_shared_configuration(node: Node) -> None:
+    unset = node.run("lava-echo-config")
+    assert (unset.returncode, unset.stdout) == (1, "no shared config\n")
+    config = "ip=10.0.0.2\nname=a b"
+    assert node.run("lava-echo-config", LAVA_SHARED_CONFIG=config).stdout == f"{config}\n"
+    found = node.run("lava-echo-config", "name=", LAVA_SHARED_CONFIG=config)
+    assert (found.returncode, found.stdout) == (0, "a b\n")
+    assert node.run("lava-echo-config", "no", LAVA_SHARED_CONFIG=config).returncode == 1
+
+
+def test_an_address_is_found_and_a_missing_interface_is_no_error(node: Node) -> None:
+    tools = node.folder / "tools"
+    tools.mkdir()
+    ip = tools / "ip"
+    ip.write_text(
+        "#!/bin/sh\n[ \"$4\" = eth0 ] && printf '    inet 10.0.0.7/24 brd 10.0.0.255\\n'\n"
+    )
+    ip.chmod(0o755)
+    path = f"{node.root}/bin:{tools}:/usr/bin:/bin"
+    found = node.run("lava-echo-ipv4", "eth0", PATH=path)
+    assert (found.returncode, found.stdout) == (0, "10.0.0.7\n")
+    missing = node.run("lava-echo-ipv4", "nowhere", PATH=path)
+    assert (missing.returncode, missing.stdout) == (0, "")
+
+
+# Reporting
+
+CASES: dict[str, tuple[list[str], list[Signal]]] = {
+    "line": (
+        ["x", "--shell", "echo '1  2' && exit 0"],
+        [CaseStarted("x"), CaseEnded("x"), CaseResult("x", "pass")],
+    ),
+    "failing line": (
+        ["x", "--shell", "exit 7"],
+        [CaseStarted("x"), CaseEnded("x"), CaseResult("x", "fail")],
+    ),
+    "words": (
+        ["x", "--shell", "test", "a b", "=", "a b"],
+        [CaseStarted("x"), CaseEnded("x"), CaseResult("x", "pass")],
+    ),
+    "measurement": (
+        ["x", "--result", "pass", "--measurement", "4.5", "--units", "MB/s"],
+        [CaseResult("x", "pass", 4.5, "MB/s")],
+    ),
+    "skip": (["x", "--result", "skip"], [CaseResult("x", "skip")]),
+    "unknown": (
+        ["x", "--units", "s", "--result", "unknown"],
+        [CaseResult("x", "unknown", None, "s")],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", CASES)
+def test_a_test_case_in_all_its_forms(node: Node, form: str) -> None:
+    arguments, expected = CASES[form]
+    ran = node.run("lava-test-case", *arguments)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert seen(ran.stdout) == expected
+
+
+def test_a_test_case_prints_its_output_between_its_signals(node: Node) -> None:
+    (node.folder / "out").write_text("from the file")
+    ran = node.run("lava-test-case", "x", "--result", "pass", "--output", "out")
+    assert ran.stdout.splitlines() == [
+        "<LAVA_SIGNAL_STARTTC x>",
+        "from the file",
+        "<LAVA_SIGNAL_ENDTC x>",
+        "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the test case ID is missing"),
+        (["a b", "--result", "pass"], "has white space"),
+        (["x"], "--result is missing"),
+        (["x", "--result"], "--result needs a value"),
+        (["x", "--result", "good"], "'good' is no result"),
+        (["x", "--colour", "red"], "unknown option '--colour'"),
+        (["x", "--shell"], "--shell needs a command"),
+        (["x", "--result", "pass", "--output", "none"], "'none' can't be read"),
+        (["x", "--result", "pass", "--units", "a b"], "the unit 'a b' has white space"),
+    ],
+)
+def test_a_bad_test_case_says_why_and_reports_nothing(
+    node: Node, arguments: list[str], message: str
+) -> None:
+    ran = node.run("lava-test-case", *arguments)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("lava-test-case: ")
+    assert message in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "expected", "status"),
+    [
+        (["lava-test-set", "start", "first"], SetStarted("first"), 0),
+        (["lava-test-set", "stop"], SetStopped(), 0),
+        (["lava-test-raise", "no", "board > here\nnow"], Raised("no board ) here now"), 1),
+        (["lava-test-event", "half way"], Noted("half way"), 0),
+        (["lava-test-feedback", "--namespace", "host"], FeedbackAsked("host"), 0),
+        (
+            ["lava-test-reference", "page", "--result", "fail", "--reference", "https://x/y"],
+            CaseReference("page", "fail", "https://x/y"),
+            0,
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_the_other_reports(node: Node, command: list[str], expected: Signal, status: int) -> None:
+    ran = node.run(*command)
+    assert (ran.returncode, ran.stderr) == (status, "")
+    assert seen(ran.stdout) == [expected]
+
+
+def test_a_background_process_runs_until_it_is_stopped(node: Node) -> None:
+    script = (
+        "mkfifo ticks; exec 4<> ticks\n"
+        "lava-background-process-start ticker --cmd 'echo tick >&4'\n"
+        "read tick <&4; read tick <&4; echo got two\n"
+        "read process < $LAVA/results/background-ticker.pid\n"
+        "lava-background-process-stop ticker\n"
+        "while kill -0 $process 2> /dev/null; do :; done; echo gone\n"
+        "lava-background-process-stop ticker\n"
+    )
+    ran = node.run(*node.shell, "-c", script, LAVA=str(node.root))
+    assert ran.stdout == "got two\ngone\n"
+    assert "no background process is called 'ticker'" in ran.stderr
+
+
+# The runner
+
+
+def test_the_runner_runs_each_definition_once_whatever_fails(tmp_path: Path) -> None:
+    for shell in SHELLS.values():
+        node = Node(tmp_path / shell[-1].strip("/").replace("/", "-"), shell)
+        node.folder.mkdir()
+        node.install(
+            definition(0, "breaks", "echo one", "false", "echo not reached"),
+            definition(1, "bad", "echo not reached either", install=("exit 3",)),
+            definition(2, "fine", "lava-test-case x --result pass", install=("echo $PWD",)),
+        )
+        runner = f"{node.root}/bin/lava-test-runner"
+        ran = node.run(runner, f"{node.root}/0")
+        assert seen(ran.stdout) == [
+            RunStarted("0_breaks", "1200_0"),
+            InstallFailed(),
+            RunStarted("2_fine", "1200_2"),
+            CaseResult("x", "pass"),
+            RunEnded("2_fine", "1200_2"),
+            RunnerExited(),
+        ]
+        assert "not reached" not in ran.stdout
+        assert f"{node.root}/0/tests/2_fine" in ran.stdout.splitlines()
+        codes = {
+            path.parent.name.rpartition("-")[0] + "/" + path.name: path.read_text().strip()
+            for path in (node.root / "0/results").glob("*/*return_code")
+        }
+        assert codes == {
+            "0_breaks/return_code": "1",
+            "1_bad/install_return_code": "3",
+            "2_fine/return_code": "0",
+            "2_fine/install_return_code": "0",
+        }
+        again = node.run(runner, f"{node.root}/0")
+        assert seen(again.stdout) == [RunnerExited()]

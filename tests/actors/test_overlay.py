@@ -1,0 +1,137 @@
+"""What is put on a node: the files, their modes, and the scripts among them."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from callboard.actors.overlay import Definition, File, Overlay, build, tarball, write
+
+SMOKE = Definition(
+    index=0,
+    name="smoke",
+    uuid="1200_1.1.3.1",
+    run_steps=("echo one", "lava-test-case x --shell awk '{print $1}'"),
+    install_steps=(),
+    parameters=(("GREETING", "first"), ("GREETING", 'it\'s "me"\n$HOME `x` \\')),
+    testdef="run: {steps: []}\n",
+    metadata="name: smoke\n",
+)
+NODE = Overlay(
+    job_id=1200,
+    root="/lava-1200",
+    shell="/bin/sh",
+    role="server",
+    group=((1200, "server"), (1201, "client")),
+    environment=(("COLOUR", "light 'blue'\n$X"),),
+    secrets=(("TOKEN", "open sesame"),),
+    cache="/tmp/lava_multi_node_cache.txt",
+    stages=((SMOKE,), (evolve(SMOKE, index=1, name="more", install_steps=("make",)),)),
+)
+
+
+def by_path(overlay: Overlay) -> dict[str, File]:
+    return {file.path: file for file in build(overlay)}
+
+
+def text(file: File) -> str:
+    assert file.content is not None
+    return file.content.decode()
+
+
+def test_the_layout_is_lavas() -> None:
+    files = by_path(NODE)
+    assert [path for path in files if not path.startswith("bin/")] == [
+        "environment",
+        "secrets",
+        "tests",
+        "results",
+        "0/lava-test-runner.conf",
+        *(f"0/tests/0_smoke/{name}" for name in ("testdef.yaml", "testdef_metadata", "uuid")),
+        "0/tests/0_smoke/run.sh",
+        "1/lava-test-runner.conf",
+        *(f"1/tests/1_more/{name}" for name in ("testdef.yaml", "testdef_metadata", "uuid")),
+        "1/tests/1_more/install.sh",
+        "1/tests/1_more/run.sh",
+    ]
+    assert text(files["1/lava-test-runner.conf"]) == "/lava-1200/1/tests/1_more\n"
+    assert text(files["secrets"]) == "TOKEN=open sesame\n"
+    assert files["secrets"].mode == 0o600
+    assert {file.mode for path, file in files.items() if path.startswith("bin/")} == {0o755}
+
+
+def test_a_node_without_a_role_has_no_multinode_helpers() -> None:
+    alone, grouped = by_path(evolve(NODE, role=None)), by_path(NODE)
+    assert set(grouped) - set(alone) == {
+        "bin/lava-echo-config",
+        "bin/lava-group",
+        "bin/lava-multinode-functions",
+        "bin/lava-role",
+        "bin/lava-self",
+        "bin/lava-send",
+        "bin/lava-sync",
+        "bin/lava-wait",
+        "bin/lava-wait-all",
+    }
+
+
+def test_variables_survive_the_shell(tmp_path: Path) -> None:
+    write(build(NODE), tmp_path)
+    script = f". {tmp_path}/environment; printf '%s' \"$COLOUR\""
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert printed.stdout == NODE.environment[0][1]
+    lines = text(by_path(NODE)["0/tests/0_smoke/run.sh"]).partition("set -e")[0]
+    script = f"{lines}\nprintf '%s' \"$GREETING\""
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert printed.stdout == SMOKE.parameters[1][1]
+
+
+def test_positional_parameters_in_evaluated_steps_are_not_the_scripts_own() -> None:
+    run = text(by_path(NODE)["0/tests/0_smoke/run.sh"])
+    assert "awk '{print \\$1}'" in run
+
+
+def test_the_cache_is_named_in_the_environment_only_if_it_is_the_nodes_own() -> None:
+    assert "LAVA_MULTI_NODE_CACHE" not in text(by_path(NODE)["environment"])
+    own = text(by_path(evolve(NODE, cache="/n/1/cache"))["environment"])
+    assert "export LAVA_MULTI_NODE_CACHE='/n/1/cache'\n" in own
+
+
+@pytest.mark.parametrize("name", ["foo-bar", "1x", "", "a b", "x;reboot"])
+def test_a_variable_that_no_shell_knows_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="can't be the name of a shell variable"):
+        build(evolve(NODE, environment=((name, "x"),)))
+
+
+@pytest.mark.parametrize("path", ["", "/etc/passwd", "../x", "a/../../x"])
+def test_a_file_that_leads_out_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="leads out"):
+        File(path, b"")
+
+
+def test_what_is_written_has_its_mode_and_content(tmp_path: Path) -> None:
+    write(build(NODE), tmp_path)
+    for file in build(NODE):
+        path = tmp_path / file.path
+        if file.content is None:
+            assert path.is_dir()
+        else:
+            assert path.read_bytes() == file.content
+            assert path.stat().st_mode & 0o777 == file.mode
+
+
+def test_a_tarball_holds_the_same_and_is_the_same_each_time() -> None:
+    first, second = tarball(build(NODE), "/lava-1200"), tarball(build(NODE), "/lava-1200")
+    assert first == second
+    with tarfile.open(fileobj=io.BytesIO(first)) as archive:
+        for file in build(NODE):
+            entry = archive.getmember(f"lava-1200/{file.path}")
+            if file.content is None:
+                assert entry.isdir()
+                continue
+            opened = archive.extractfile(entry)
+            assert opened is not None
+            assert (opened.read(), entry.mode) == (file.content, file.mode)
