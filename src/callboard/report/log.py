@@ -64,7 +64,7 @@ def quoted(text: str) -> str:
 
 
 def _value(value: str | float) -> str:
-    # LAVA writes numbers as tagged text, so that readers don't round them.
+    # As LAVA writes numbers; readers of YAML take them for numbers.
     return quoted(value) if isinstance(value, str) else f'! "{value}"'
 
 
