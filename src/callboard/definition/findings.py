@@ -39,6 +39,10 @@ class Findings:
         """How many errors were found."""
         return self._errors
 
+    def has(self, code: str) -> bool:
+        """Whether a problem of this kind has been found."""
+        return any(finding.code == code for finding in self._found)
+
     def error(
         self,
         code: str,

@@ -140,7 +140,8 @@ def check_roles(roles: Roles, used: Iterable[str]) -> None:
         _check_host(roles, role, section)
         _check_start(roles, role, section)
         _check_pin(role, section)
-        if role.name not in used:
+        misspelt = section.findings.has("CB057")
+        if role.name not in used and not misspelt:
             hint = "add it to the `role` of an action, or remove it"
             section.error("CB051", section.node, f"no action names {section.title}", hint)
     _check_delays(roles)
