@@ -4,9 +4,10 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import anyio
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -26,9 +27,6 @@ from callboard.events import (
     TestRunEnded,
     TestRunStarted,
 )
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _REFRESH_S = 0.125
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -50,16 +48,23 @@ class View(Protocol):
         """Keep the screen up to date until cancelled."""
         ...
 
+    def note(self, text: str) -> None:
+        """Say something about the run itself."""
+        ...
+
 
 def view(said: Output) -> View:
     """The view that fits the output: table, lines, or nothing."""
     if said.json or said.quiet:
-        return Lines(said) if said.verbosity and not said.quiet else Nothing()
+        return Lines(said) if said.verbosity and not said.quiet else Nothing(said)
     return Board(said.console) if said.console.is_terminal else Lines(said)
 
 
 class Nothing:
-    """Shows nothing."""
+    """Shows nothing but notes."""
+
+    def __init__(self, said: Output) -> None:
+        self.note = said.note
 
     def __call__(self, event: Event) -> None:
         """Ignore it."""
@@ -79,6 +84,7 @@ class Lines:
         self._file = sys.stderr if said.json else sys.stdout
         self._verbosity = said.verbosity - said.json
         self._roles = Nodes()
+        self.note = said.note
 
     def __call__(self, event: Event) -> None:
         """Print it, if it is interesting."""
@@ -136,7 +142,7 @@ def _line(event: Event, verbosity: int) -> str | None:
 class Board:
     """A table of the nodes that is drawn anew several times a second."""
 
-    def __init__(self, console: "Console") -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._nodes = Nodes()
         self._live = Live(console=console, auto_refresh=False, transient=True)
@@ -158,13 +164,18 @@ class Board:
         except OSError:
             return
 
-    def table(self, now_s: float) -> Table:
+    def note(self, text: str) -> None:
+        """Print a line above the table."""
+        self._console.print(text, style="yellow", soft_wrap=True)
+
+    def table(self, now_s: float) -> RenderableType:
         """The nodes at `now_s` seconds of the run, as many as fit the screen."""
         width, height = self._console.size
         nodes = list(self._nodes.nodes.values())
         room = max(1, height - 3)
         shown = nodes if len(nodes) <= room else _most_telling(nodes, room - 1)
-        table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
+        # Room for the terminal's own ^C, which would begin a new line after a full one.
+        table = Table(box=None, pad_edge=False, header_style="dim", width=width - 3)
         table.add_column("job", justify="right", no_wrap=True)
         table.add_column("role", no_wrap=True, max_width=10 if width < _NARROW else 20)
         table.add_column("doing", no_wrap=True, ratio=1)
@@ -173,10 +184,10 @@ class Board:
         table.add_column("bad", justify="right", no_wrap=True)
         for node in shown:
             table.add_row(*_cells(node, now_s))
-        if len(shown) < len(nodes):
-            hidden = [node for node in nodes if node not in shown]
-            table.add_row("", "", Text(_count(hidden), style="dim"), "", "", "")
-        return table
+        if len(shown) == len(nodes):
+            return table
+        hidden = [node for node in nodes if node not in shown]
+        return Group(table, Text(_count(hidden), style="dim"))
 
 
 def _most_telling(nodes: list[Node], room: int) -> list[Node]:

@@ -188,10 +188,10 @@ class _Execution:
         async for number in signals:
             count += 1
             if count == 1:
-                self._said.note("stopping in order; once more to stop at once", style="yellow")
+                self._view.note("stopping in order; once more to stop at once")
                 group.interrupt(f"interrupted by {number.name}")
             elif count == 2:
-                self._said.note("stopping at once", style="yellow")
+                self._view.note("stopping at once")
                 group.kill()
             else:
                 group.kill()

@@ -47,28 +47,43 @@ def summary(run: Run, directory: Path, console: Console) -> None:
 
 
 def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
-    """Jobs that didn't complete, then what failed on the others, node by node."""
-    ordered = sorted(jobs, key=lambda job: job.health == "complete")
-    for job in ordered:
-        lines = [*_error(job), *_failed_cases(job)]
+    """Jobs that didn't complete, then what failed on the others; nodes that failed alike together.
+
+    Each line is an item of its own, so that a reader can be given as many as fit.
+    """
+    alike: dict[tuple[str | None, Health, tuple[str, ...]], list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: job.health == "complete"):
+        lines = (*_error(job), *_failed_cases(job))
         if lines:
-            head = Text(_plain(f"{job.id} {job.role or 'job'} on {job.device}"), style="bold")
-            if job.health != "complete":
-                head.append(f"  {job.health}", style=_COLOUR[job.health])
-            yield head
-            yield from (Padding(line, (0, 0, 0, 2)) for line in lines)
+            alike.setdefault((job.role, job.health, lines), []).append(job)
+    for (role, health, lines), same in alike.items():
+        head = Text(_plain(_heading(role, same)), style="bold")
+        if health != "complete":
+            head.append(f"  {health}", style=_COLOUR[health])
+        yield head
+        for line in lines:
+            yield Padding(Text(line, style="red"), (0, 0, 0, 2))
 
 
-def _error(job: Job) -> Iterator[Text]:
+def _heading(role: str | None, jobs: list[Job]) -> str:
+    first, *others = jobs
+    name = role or "job"
+    if not others:
+        return f"{first.id} {name} on {first.device}"
+    ids = ", ".join(str(job.id) for job in jobs[:3])
+    more = f" and {len(jobs) - 3} more" if len(jobs) > 3 else ""
+    return f"{ids}{more} {name}"
+
+
+def _error(job: Job) -> Iterator[str]:
     if job.error is not None:
         where = f" ({job.error.action})" if job.error.action else ""
-        text = _plain(f"{job.error.type}: {job.error.message}{where}")
-        yield Text(text, style="red" if job.health == "incomplete" else "default")
+        yield _plain(f"{job.error.type}: {job.error.message}{where}")
 
 
-def _failed_cases(job: Job) -> Iterator[Text]:
+def _failed_cases(job: Job) -> Iterator[str]:
     for case in job.cases:
-        if case.result != "fail" or _is_the_job(job, case):
+        if case.result != "fail" or _repeats_the_error(job, case):
             continue
         if case.suite != "lava":
             reason = f": {case.reason}" if case.reason else ""
@@ -77,12 +92,14 @@ def _failed_cases(job: Job) -> Iterator[Text]:
             text = f"{case.case} did not reach its end"
         else:
             text = f"{case.level or ''} {case.case} failed".strip()
-        yield Text(_plain(text), style="red")
+        yield _plain(text)
 
 
-def _is_the_job(job: Job, case: Case) -> bool:
-    """Whether a case only repeats the job's own error."""
-    return case.suite == "lava" and (case.case == "job" or (case.error or job) == job.error)
+def _repeats_the_error(job: Job, case: Case) -> bool:
+    """Whether a case says no more than the job's own error does."""
+    if case.suite != "lava" or job.error is None:
+        return False
+    return case.case == "job" or (case.error is not None and case.error.type == job.error.type)
 
 
 def _is_skipped_action(case: Case) -> bool:
