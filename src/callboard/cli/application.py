@@ -1,6 +1,7 @@
 """The command `callboard`: its verbs, and the way from what goes wrong to an exit code."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import ParamSpec
@@ -136,8 +137,8 @@ def _guess_output(arguments: Sequence[str]) -> Output:
     verbosity = sum(
         word.count("v") for word in arguments if word.startswith("-v") and set(word[1:]) == {"v"}
     )
-    color: Color = "never" if "--color=never" in arguments else "auto"
-    return Output(json="--json" in arguments, verbosity=verbosity, color=color)
+    color = re.search(r"--color[= ](always|never)\b", " ".join(arguments))
+    return output("--json" in arguments, False, verbosity, color[1] if color else "auto")
 
 
 def _unheard() -> int:

@@ -50,7 +50,7 @@ def _options(
         known = ", ".join(f"[{name}]" for name in sorted(application.commands))
         raise refusal(_BAD, f"{path}: '{verb}' is no table of a command", f"there are {known}")
     options = {
-        option.opts[0].lstrip("-"): option
+        max(option.opts, key=len).lstrip("-"): option
         for option in command.params
         if isinstance(option, click.Option)
     }

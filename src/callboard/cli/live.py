@@ -175,10 +175,14 @@ class Board:
         room = max(1, height - 3)
         shown = nodes if len(nodes) <= room else _most_telling(nodes, room - 1)
         # Room for the terminal's own ^C, which would begin a new line after a full one.
-        table = Table(box=None, pad_edge=False, header_style="dim", width=width - 3)
+        gap = 1 if width < _NARROW else 2
+        padding = (0, gap, 0, 0)
+        table = Table(
+            box=None, pad_edge=False, padding=padding, header_style="dim", width=width - 3
+        )
         table.add_column("job", justify="right", no_wrap=True)
         table.add_column("role", no_wrap=True, max_width=10 if width < _NARROW else 20)
-        table.add_column("doing", no_wrap=True, ratio=1)
+        table.add_column("doing", no_wrap=True, max_width=16 if width < _NARROW else 30)
         table.add_column("waits for", no_wrap=True, ratio=1)
         table.add_column("ok", justify="right", no_wrap=True)
         table.add_column("bad", justify="right", no_wrap=True)
