@@ -17,7 +17,8 @@ from callboard.actors.messages import (
     SendLines,
 )
 from callboard.actors.signals import CommandEnded, LineReader, signals
-from callboard.events import ConsoleInput, ConsoleOutput, Journal, Message
+from callboard.events import ConsoleInput, ConsoleOutput, Message
+from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, Reply
 
 LINE_BYTES = 128

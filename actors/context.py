@@ -8,7 +8,7 @@ from callboard.actors.drivers import Node
 from callboard.actors.messages import Call, JobMessage
 from callboard.actors.multinode import Member
 from callboard.definition.model import NodeJob, PipelineAction
-from callboard.events import Journal
+from callboard.journal import Journal
 from callboard.runtime import ActorRef
 
 

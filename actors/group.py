@@ -22,7 +22,8 @@ from callboard.actors.messages import (
 )
 from callboard.actors.multinode import Member
 from callboard.definition.model import NodeJob, PipelineAction
-from callboard.events import Failure, JobCreated, JobEnded, Journal
+from callboard.events import Failure, JobCreated, JobEnded
+from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, ChildFailed, Reply, Terminated
 
 

@@ -26,7 +26,8 @@ from callboard.actors.messages import (
 )
 from callboard.actors.multinode import Member, Multinode
 from callboard.definition.model import NodeJob, PipelineAction
-from callboard.events import Body, Failure, Health, JobEnded, JobResult, JobStarted, Journal
+from callboard.events import Body, Failure, Health, JobEnded, JobResult, JobStarted
+from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef
 
 FINALIZE_S = 300

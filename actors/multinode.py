@@ -17,7 +17,8 @@ from callboard.actors.messages import (
     WaitAll,
     Withdraw,
 )
-from callboard.events import CallAnswered, CallMade, Journal
+from callboard.events import CallAnswered, CallMade
+from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, AskTimeout, Outcome, Reply
 
 LONGEST_MESSAGE = 65_534

@@ -20,7 +20,7 @@ from callboard.actors.drivers.terminal import Terminal
 from callboard.actors.group import Group, Placement
 from callboard.actors.messages import RunGroup
 from callboard.definition import pipeline, read_text, split
-from callboard.events import Journal, LogFile
+from callboard.journal import Journal, LogFile
 from callboard.runtime import ActorSystem
 
 _SYNC_NODES = 50

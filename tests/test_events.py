@@ -13,17 +13,13 @@ from jsonschema import Draft202012Validator
 from callboard.events import (
     FORMAT,
     KINDS,
-    MASK,
     Body,
     CallMade,
     ConsoleOutput,
     Event,
     Failure,
     JobEnded,
-    Journal,
     LogError,
-    LogFile,
-    Mask,
     Message,
     RunStarted,
     TestCaseResult,
@@ -31,6 +27,7 @@ from callboard.events import (
     encode,
     read_log,
 )
+from callboard.journal import MASK, Journal, LogFile, Mask
 from callboard.report import schema
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -8,12 +8,12 @@ are all derived from them. One line of the log is one event, a JSON object with 
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Literal, get_origin
+from typing import Literal
 
 import cattrs
-from attrs import fields, frozen
+from attrs import frozen
 from cattrs.gen import make_dict_structure_fn
 
 FORMAT = 1
@@ -21,9 +21,6 @@ FORMAT = 1
 
 LOG_NAME = "events.jsonl"
 """Name of the event log in a run directory."""
-
-MASK = "[MASKED]"
-"""What stands in every event where a secret was."""
 
 Health = Literal["complete", "incomplete", "canceled"]
 Result = Literal["pass", "fail", "skip", "unknown"]
@@ -311,11 +308,6 @@ KINDS: Mapping[str, type[Body]] = {_kind(body): body for body in Body.__args__}
 """The kinds of event by their name in the log, e.g. `job-started`."""
 
 _NAMES = {body: kind for kind, body in KINDS.items()}
-_TEXTS = {
-    body: frozenset(each.name for each in fields(body) if get_origin(each.type) is not Literal)
-    for body in KINDS.values()
-}
-"""The fields of each kind that may hold a user's text: all but those with fixed words."""
 
 
 @frozen
@@ -413,125 +405,3 @@ def read_log(path: Path) -> Iterator[Event]:
                     f"this callboard reads format {FORMAT}"
                 )
             yield event
-
-
-class Mask:
-    r"""Replaces secret values in the texts of events.
-
-    Args:
-        secrets: The values to hide. Of a value with several lines each line is hidden too,
-            since a console prints it line by line; so is the spelling in which the shell
-            helpers send white space (`\0040`).
-    """
-
-    SHORTEST = 4
-    """Shorter values would destroy the logs and are refused in definitions."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        spellings: set[str] = set()
-        for secret in secrets:
-            for part in (secret, *secret.splitlines()):
-                escaped = re.sub(r"[\s\\]", lambda match: f"\\0{ord(match[0]):03o}", part)
-                spellings |= {part, part.strip(), escaped}
-        long = sorted((s for s in spellings if len(s) >= self.SHORTEST), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, long))) if long else None
-
-    def __call__(self, body: Body) -> Body:
-        """`body` with every secret replaced by `[MASKED]`."""
-        if self._pattern is None:
-            return body
-        texts = _TEXTS[type(body)]
-        make: Callable[..., Body] = type(body)
-        values = {each.name: getattr(body, each.name) for each in fields(type(body))}
-        return make(**{n: self._value(v) if n in texts else v for n, v in values.items()})
-
-    def text(self, text: str) -> str:
-        """`text` with every secret replaced by `[MASKED]`."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
-
-    def _value(self, value: object) -> object:
-        match value:
-            case str():
-                return self.text(value)
-            case Mapping():
-                return {self._value(key): self._value(item) for key, item in value.items()}
-            case Failure():
-                return Failure(value.type, self.text(value.message), value.action)
-            case _:
-                return value
-
-
-class LogFile:
-    """Writes events to a file, each one handed to the kernel before the next is taken.
-
-    Args:
-        path: The file; it must not exist yet.
-
-    Raises:
-        OSError: The file can't be made.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("xb", buffering=0)
-
-    def __call__(self, event: Event) -> None:
-        """Append `event`. Raises OSError when it can't be written whole."""
-        rest = memoryview(encode(event))
-        while rest:
-            rest = rest[self._file.write(rest) or 0 :]
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-class Journal:
-    """Where actors say what happened: numbers events, masks secrets, passes them to sinks.
-
-    Args:
-        clock: The current time in seconds; the run's begin is the first call.
-        mask: Hides secrets in every event.
-        sinks: Each gets every event, in order. A sink that raises OSError gets no more events.
-        failed: Called once for each sink that failed, with its error.
-    """
-
-    def __init__(
-        self,
-        clock: Callable[[], float],
-        *,
-        mask: Mask | None = None,
-        sinks: Iterable[Callable[[Event], None]] = (),
-        failed: Callable[[OSError], None] = lambda _error: None,
-    ) -> None:
-        self._clock = clock
-        self._begin_s = clock()
-        self._mask = mask or Mask(())
-        self._sinks = list(sinks)
-        self._failed = failed
-        self._seq = 0
-
-    @property
-    def time_s(self) -> float:
-        """Seconds since the run began, to the microsecond."""
-        return round(self._clock() - self._begin_s, 6)
-
-    def emit(self, actor: str, body: Body, cause: int | None = None) -> int:
-        """Record that `actor` says `body`.
-
-        Args:
-            actor: Address of the speaking actor.
-            body: What happened.
-            cause: `seq` of the event that it answers.
-
-        Returns:
-            The `seq` of the new event.
-        """
-        self._seq += 1
-        event = Event(self._seq, self.time_s, actor, self._mask(body), cause)
-        for sink in tuple(self._sinks):
-            try:
-                sink(event)
-            except OSError as error:
-                self._sinks.remove(sink)
-                self._failed(error)
-        return event.seq

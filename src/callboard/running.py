@@ -23,13 +23,11 @@ from callboard.events import (
     LOG_NAME,
     DeadLetter,
     Event,
-    Journal,
-    LogFile,
-    Mask,
     RunEnded,
     RunStarted,
     Status,
 )
+from callboard.journal import Journal, LogFile, Mask
 from callboard.report import Job, derive
 from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered

@@ -27,7 +27,6 @@ from callboard.events import (
     JobEnded,
     JobResult,
     JobStarted,
-    LogFile,
     Message,
     RunEnded,
     RunStarted,
@@ -38,6 +37,7 @@ from callboard.events import (
     TestRunStarted,
     encode,
 )
+from callboard.journal import LogFile
 from callboard.report import ReportError, derive, document, fold, schema
 
 BEGAN = "2026-02-11T10:00:00+00:00"
