@@ -5,14 +5,12 @@ node's own: its home, its temporary folder, its overlay and its MultiNode cache.
 """
 
 import os
-import shutil
-import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from callboard.actors.drivers import Console
-from callboard.actors.drivers.processes import kill_all, kill_now
+from callboard.actors.drivers.folder import NodeFolder
+from callboard.actors.drivers.processes import MARK, kill, kill_all
 from callboard.actors.drivers.terminal import Terminal
 from callboard.actors.overlay import File, write
 
@@ -21,7 +19,6 @@ _BASH_SYSTEMS = frozenset(
 )
 """Operating systems whose tests LAVA runs with bash (LAVA: deployment data)."""
 
-_MARKER = "CALLBOARD_NODE"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _COMMAND_LOOP = 'trap : INT; while IFS= read -r line; do eval "$line"; done'
@@ -55,12 +52,11 @@ class LocalNode:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._mark = uuid.uuid4().hex
-        self._folder: Path | None = None
+        self._folder: NodeFolder | None = None
         self._terminals: list[Terminal] = []
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> NodeFolder:
         """The node's own folder; raises RuntimeError before `prepare`."""
         if self._folder is None:
             raise RuntimeError(f"the node {self._name} is not prepared")
@@ -69,11 +65,11 @@ class LocalNode:
     @property
     def cache(self) -> str:
         """Path of the MultiNode cache: the node's own, since nodes share /tmp."""
-        return str(self.folder / "lava_multi_node_cache.txt")
+        return str(self.folder.path / "lava_multi_node_cache.txt")
 
     def overlay_root(self, job_id: int) -> str:
         """The overlay lies in the node's folder, for `/lava-<id>` would be shared."""
-        return str(self.folder / f"lava-{job_id}")
+        return str(self.folder.path / f"lava-{job_id}")
 
     def shell(self, os: str | None) -> str:
         """`/bin/bash` for systems that LAVA tests with bash if it is there, else `/bin/sh`."""
@@ -86,9 +82,7 @@ class LocalNode:
 
     async def prepare(self) -> None:
         """Make the node's folder; raises OSError."""
-        self._folder = Path(tempfile.mkdtemp(prefix=f"callboard-{self._name}-"))
-        for part in ("home", "tmp"):
-            (self._folder / part).mkdir()
+        self._folder = NodeFolder(self._name)
 
     async def install(self, files: tuple[File, ...], root: str) -> None:
         """Write files below `root`; raises OSError."""
@@ -97,7 +91,7 @@ class LocalNode:
     async def open_shell(self) -> Console:
         """Start a shell on a terminal of its own; raises OSError."""
         terminal = self.terminal(
-            ["/bin/sh", "-c", _COMMAND_LOOP], self._environment(), self.folder / "home"
+            ["/bin/sh", "-c", _COMMAND_LOOP], self._environment(), self.folder.path / "home"
         )
         self._terminals.append(terminal)
         return terminal
@@ -110,24 +104,23 @@ class LocalNode:
 
     def kill(self) -> None:
         """Kill every process of the node."""
-        kill_now([terminal.process for terminal in self._terminals], self._marker())
+        if self._folder is not None:
+            kill([each.process for each in self._terminals], self._folder.mark)
 
     async def release(self) -> None:
         """Kill what is left of the node and remove its folder."""
         for terminal in self._terminals:
             terminal.close()
+        if self._folder is None:
+            return
         if self._terminals:
-            await kill_all([terminal.process for terminal in self._terminals], self._marker())
+            await kill_all([each.process for each in self._terminals], self._folder.mark)
         self._terminals.clear()
-        if self._folder is not None:
-            shutil.rmtree(self._folder)
-            self._folder = None
-
-    def _marker(self) -> str:
-        return f"{_MARKER}={self._mark}"
+        folder, self._folder = self._folder, None
+        folder.remove()
 
     def _environment(self) -> dict[str, str]:
-        folder = self.folder
+        folder = self.folder.path
         user = os.environ.get("USER", "root")
         return {
             "PATH": os.environ.get("PATH", _PATH),
@@ -139,5 +132,5 @@ class LocalNode:
             "TERM": "dumb",
             "LANG": "C.UTF-8",
             "LAVA_MULTI_NODE_CACHE": self.cache,
-            _MARKER: self._mark,
+            MARK: self.folder.mark,
         }

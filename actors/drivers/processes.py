@@ -1,5 +1,6 @@
 """Finding and ending every process that a node has started, however it detached itself."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,11 @@ import anyio
 
 _PROC = Path("/proc")
 _ROUNDS = 200
+_LONGEST_PAUSE_S = 0.05
+
+
+MARK = "CALLBOARD_NODE"
+"""The variable that stands in the environment of every process of a node, with its mark."""
 
 
 def children(pid: int) -> Iterator[int]:
@@ -23,9 +29,9 @@ def children(pid: int) -> Iterator[int]:
         yield from children(child)
 
 
-def marked(marker: str) -> Iterator[int]:
-    """The living processes whose environment holds the word `marker`, e.g. `NODE=7`."""
-    wanted = marker.encode()
+def marked(mark: str) -> Iterator[int]:
+    """The living processes that carry the mark of a node."""
+    wanted = f"{MARK}={mark}".encode()
     for entry in _PROC.iterdir():
         if entry.name.isdecimal():
             try:
@@ -36,27 +42,37 @@ def marked(marker: str) -> Iterator[int]:
                 yield int(entry.name)
 
 
-def kill_now(leaders: list[subprocess.Popen[bytes]], marker: str) -> bool:
-    """Kill the leaders, everything below them and everything marked; whether any was left."""
-    found = {pid for leader in leaders if leader.poll() is None for pid in children(leader.pid)}
-    found |= {leader.pid for leader in leaders if leader.poll() is None}
-    found |= set(marked(marker)) - {os.getpid()}
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended stays known until its parent has noticed."""
+    try:
+        state = (_PROC / f"{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+def kill(leaders: list[subprocess.Popen[bytes]], mark: str) -> set[int]:
+    """Kill the leaders, everything below them and everything marked; returns what was found."""
+    living = [leader.pid for leader in leaders if leader.poll() is None]
+    found = {pid for leader in living for pid in children(leader) if lives(pid)}
+    found |= {*living, *marked(mark)} - {os.getpid()}
     for pid in found:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    return bool(found)
+    return found
 
 
-async def kill_all(leaders: list[subprocess.Popen[bytes]], marker: str) -> None:
+async def kill_all(leaders: list[subprocess.Popen[bytes]], mark: str) -> None:
     """Kill until nothing is left; returns when the kernel has ended the last process.
 
     Raises:
         TimeoutError: Processes stay although they were killed, as those do that the kernel holds.
     """
+    killed: set[int] = set()
     for round_ in range(_ROUNDS):
-        if not kill_now(leaders, marker):
+        found = kill(leaders, mark)
+        killed = {pid for pid in killed | found if lives(pid)}
+        if not found and not killed:
             return
-        await anyio.sleep(min(0.001 * 2**round_, 0.05))
-    raise TimeoutError(f"processes with {marker} in their environment can't be killed")
+        await anyio.sleep(min(0.001 * 2**round_, _LONGEST_PAUSE_S))
+    raise TimeoutError(f"processes with {MARK}={mark} in their environment can't be killed")

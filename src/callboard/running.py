@@ -10,6 +10,7 @@ import anyio
 from attrs import frozen
 
 from callboard.actors.allocation import allocate
+from callboard.actors.drivers.folder import sweep
 from callboard.actors.drivers.local import LocalNode
 from callboard.actors.group import Group, Placement
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
@@ -141,6 +142,7 @@ async def open_group(
         OSError: The log or the counter of job ids can't be written.
         ValueError: The counter of job ids is damaged.
     """
+    await sweep()
     count = max(1, sum(role.count for role in definition.roles))
     first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
     name = str(uuid.uuid4())
