@@ -24,8 +24,9 @@ def allocate(jobs: Sequence[NodeJob], devices: Sequence[Device]) -> Mapping[int,
     chosen: dict[int, Device] = {}
 
     def place(job: NodeJob, tried: set[str]) -> bool:
-        for device in devices:
-            if device.name in tried or not serves(device, job):
+        able = [each for each in devices if each.name not in tried and serves(each, job)]
+        for device in sorted(able, key=lambda device: device.name in holder):  # the free ones first
+            if device.name in tried:
                 continue
             tried.add(device.name)
             other = holder.get(device.name)

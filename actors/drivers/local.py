@@ -109,12 +109,13 @@ class LocalNode:
 
     async def release(self) -> None:
         """Kill what is left of the node and remove its folder."""
-        for terminal in self._terminals:
-            terminal.close()
         if self._folder is None:
             return
         if self._terminals:
+            # Before they are closed: a shell that has ended no longer knows its children.
             await kill_all([each.process for each in self._terminals], self._folder.mark)
+        for terminal in self._terminals:
+            terminal.close()
         self._terminals.clear()
         folder, self._folder = self._folder, None
         folder.remove()

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 from collections.abc import Iterable, Mapping
@@ -100,7 +101,7 @@ class Node:
             encoding="utf-8",
             cwd=self.folder,
             env=self.environment | variables,
-            timeout=30,
+            timeout=10,
             check=False,
         )
 
@@ -112,7 +113,7 @@ class Node:
 
 
 def seen(output: str) -> list[Signal]:
-    return [signal for line in output.split("\n") for signal in signals(line)]
+    return [found for line in output.split("\n") for found in signals(line)]
 
 
 @pytest.fixture(params=list(SHELLS))
@@ -132,7 +133,8 @@ def test_every_helper_is_portable_shell(shell: str, helper: Path) -> None:
 # Sending
 
 
-def test_a_send_passes_every_value_as_it_is(node: Node) -> None:
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_send_passes_every_value_as_it_is(node: Node, locale: str) -> None:
     pairs = {
         "spaces": " two  words ",
         "equals": "a=b=",
@@ -143,14 +145,28 @@ def test_a_send_passes_every_value_as_it_is(node: Node) -> None:
         "tab": "a\tb\x1b[1m\x7f",
         "option": "-n",
     }
-    sent = node.run("lava-send", "ready", *(f"{key}={value}" for key, value in pairs.items()))
+    words = [f"{key}={value}" for key, value in pairs.items()]
+    sent = node.run("lava-send", "ready", *words, LANG=locale, LC_ALL=locale)
     assert (sent.returncode, sent.stderr) == (0, "")
     assert seen(sent.stdout) == [ApiCall("send", "ready", data=pairs)]
 
 
-def test_a_line_break_in_a_value_becomes_a_space(node: Node) -> None:
-    sent = node.run("lava-send", "ready", "lines=one\ntwo")
-    assert seen(sent.stdout) == [ApiCall("send", "ready", data={"lines": "one two"})]
+def test_line_breaks_in_a_value_become_a_space(node: Node) -> None:
+    sent = node.run("lava-send", "ready", "lines=one\ntwo\r\n\nthree  four")
+    assert seen(sent.stdout) == [ApiCall("send", "ready", data={"lines": "one two three  four"})]
+
+
+def test_a_long_value_full_of_white_space_is_sent(node: Node) -> None:
+    """A loop over its characters in shell would take longer than `run` waits."""
+    value = "\t  ü" * 2_000
+    sent = node.run("lava-send", "ready", f"k={value}")
+    assert seen(sent.stdout) == [ApiCall("send", "ready", data={"k": value})]
+
+
+def test_a_value_that_cannot_be_escaped_is_not_sent_without_its_text(node: Node) -> None:
+    sent = node.run("lava-send", "ready", "k=a b", PATH=f"{node.root}/bin")
+    assert (sent.returncode, sent.stdout) == (1, "")
+    assert "needs tr and awk" in sent.stderr
 
 
 def test_a_send_without_data_is_a_signal_alone(node: Node) -> None:
@@ -164,6 +180,7 @@ def test_a_send_without_data_is_a_signal_alone(node: Node) -> None:
         (["a b"], "has white space"),
         (["a>b"], "has a '>'"),
         (["k=v"], "has a '='"),
+        (["k="], "has a '='"),
         (["ready", "k=a>b"], "the value of 'k' has a '>'"),
         (["ready", "my-key=1"], "the key 'my-key'"),
         (["ready", "=1"], "the key ''"),
@@ -244,6 +261,21 @@ def test_a_refused_wait_fails_with_the_reason(node: Node, api: str) -> None:
     assert waited.returncode == 1
     assert waited.stderr == f"{WAITS[api][0][0]}: nobody sent it: 1201 (client)\n"
     assert node.cached() is None
+
+
+@pytest.mark.parametrize("api", WAITS)
+def test_a_refusal_without_a_reason_fails_too(node: Node, api: str) -> None:
+    waited = node.run(*WAITS[api][0], stdin=f"<LAVA_{api}_COMPLETE nack>\r\n")
+    assert waited.returncode == 1
+    assert waited.stderr == f"{WAITS[api][0][0]}: the call was refused\n"
+
+
+@pytest.mark.parametrize("api", ["WAIT", "WAIT_ALL"])
+def test_the_answer_of_lava_itself_is_understood(node: Node, api: str) -> None:
+    data = "1200:ip=10.0.0.2 1201:at=at 12:30 * 1201:path=C:\\0101"
+    waited = node.run(*WAITS[api][0], stdin=f"<LAVA_{api}_COMPLETE {data}>\r\n\n")
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert node.cached() == ["1200:ip=10.0.0.2", "1201:at=at 12:30 *", "1201:path=C:\\0101"]
 
 
 def test_a_wait_whose_console_closes_fails_and_keeps_the_cache(node: Node) -> None:
@@ -439,13 +471,12 @@ def test_a_background_process_runs_until_it_is_stopped(node: Node) -> None:
         "mkfifo ticks; exec 4<> ticks\n"
         "lava-background-process-start ticker --cmd 'echo tick >&4'\n"
         "read tick <&4; read tick <&4; echo got two\n"
-        "read process < $LAVA/results/background-ticker.pid\n"
         "lava-background-process-stop ticker\n"
-        "while kill -0 $process 2> /dev/null; do :; done; echo gone\n"
         "lava-background-process-stop ticker\n"
     )
-    ran = node.run(*node.shell, "-c", script, LAVA=str(node.root))
-    assert ran.stdout == "got two\ngone\n"
+    # This returns when nobody holds the output any more: the process is gone too.
+    ran = node.run(*node.shell, "-c", script)
+    assert ran.stdout == "got two\n"
     assert "no background process is called 'ticker'" in ran.stderr
 
 
@@ -485,3 +516,49 @@ def test_the_runner_runs_each_definition_once_whatever_fails(tmp_path: Path) -> 
         }
         again = node.run(runner, f"{node.root}/0")
         assert seen(again.stdout) == [RunnerExited()]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "last"),
+    [
+        (signal.SIGTERM, 130, [RunnerExited()]),
+        (signal.SIGINT, 130, [RunnerExited()]),
+        # The console is gone: whoever still reads must not take this for an orderly end.
+        (signal.SIGHUP, 129, []),
+    ],
+    ids=lambda value: value.name if isinstance(value, signal.Signals) else "",
+)
+def test_a_runner_that_is_ended_says_so_unless_its_console_is_gone(
+    node: Node, number: signal.Signals, status: int, last: list[Signal]
+) -> None:
+    node.install(definition(0, "waits", "echo begun", "read line"), definition(1, "next", "true"))
+    with subprocess.Popen(
+        [f"{node.root}/bin/lava-test-runner", f"{node.root}/0"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=node.environment,
+    ) as runner:
+        assert runner.stdout is not None
+        while runner.stdout.readline() != "begun\n":
+            pass
+        runner.send_signal(number)
+        rest, _ = runner.communicate(timeout=10)
+    assert (seen(rest), runner.returncode) == (last, status)
+
+
+def test_a_stage_that_is_installed_again_runs_again(node: Node) -> None:
+    stage = node.root / "0"
+    for second in ("1", "2"):
+        node.install(definition(0, "fine", "true"))
+        date = node.folder / "date"
+        date.write_text(f"#!/bin/sh\necho {second}\n")
+        date.chmod(0o755)
+        path = f"{node.folder}:{os.environ['PATH']}"
+        ran = node.run(f"{node.root}/bin/lava-test-runner", str(stage), PATH=path)
+        assert RunEnded("0_fine", "1200_0") in seen(ran.stdout)
+    assert sorted(path.name for path in stage.glob("*.conf*")) == [
+        "lava-test-runner.conf-1",
+        "lava-test-runner.conf-2",
+    ]

@@ -196,7 +196,9 @@ from callboard.actors.drivers.folder import NodeFolder
 from callboard.actors.drivers.processes import MARK
 folder = NodeFolder("n")
 environment = {"PATH": "/usr/bin:/bin", MARK: folder.mark}
-shell = subprocess.Popen(["setsid", "sleep", "600"], env=environment)
+shell = subprocess.Popen(["sh", "-c", "trap '' HUP; echo; while :; do sleep 600; done"],
+                         env=environment, stdout=subprocess.PIPE, start_new_session=True)
+shell.stdout.readline()
 print(folder.mark, flush=True)
 sys.stdin.read()
 """
@@ -217,7 +219,7 @@ def start_owner(temporary: Path) -> tuple["subprocess.Popen[str]", str]:
 async def test_what_a_killed_owner_left_is_swept_away(temporary: Path) -> None:
     owner, mark = start_owner(temporary)
     with owner:
-        assert list(marked(mark))
+        assert list(marked(mark)), "it has processes"
         assert await sweep() == 0, "its owner lives"
         assert list(marked(mark))
         owner.send_signal(signal.SIGKILL)

@@ -1,0 +1,70 @@
+"""Devices for jobs: all get one, or nobody does."""
+
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callboard.actors.allocation import allocate, serves
+from callboard.definition import Device, NodeJob, Place, read_text, split
+
+JOB = """\
+job_name: x
+visibility: public
+timeouts: {job: {minutes: 5}}
+protocols:
+  lava-multinode:
+    roles:
+ROLES
+actions:
+- deploy: {role: [NAMES], to: tmpfs}
+"""
+
+PLACE = Place("devices.yaml", 1, 1)
+TAGS = st.frozensets(st.sampled_from(["usb", "wifi", "hdmi"]), max_size=2)
+
+
+def jobs(tags: list[frozenset[str]]) -> tuple[NodeJob, ...]:
+    """One job for each set of tags."""
+    roles = [
+        f"      r{number}: {{device_type: qemu, count: 1, tags: [{', '.join(sorted(each))}]}}"
+        for number, each in enumerate(tags)
+    ]
+    names = ", ".join(f"r{number}" for number in range(len(tags)))
+    text = JOB.replace("ROLES", "\n".join(roles)).replace("NAMES", names)
+    found, diagnostics = read_text(text)
+    assert found is not None, diagnostics
+    return split(found, first_id=1, group="")
+
+
+def devices(tags: list[frozenset[str]]) -> list[Device]:
+    return [Device(f"d{n}", "qemu", PLACE, "local", each) for n, each in enumerate(tags)]
+
+
+@given(st.lists(TAGS, min_size=1, max_size=4), st.lists(TAGS, max_size=5))
+def test_every_job_gets_a_fitting_device_whenever_that_is_possible(
+    wanted: list[frozenset[str]], have: list[frozenset[str]]
+) -> None:
+    group, rack = jobs(wanted), devices(have)
+    possible = any(
+        all(serves(device, job) for device, job in zip(choice, group, strict=True))
+        for choice in permutations(rack, len(group))
+    )
+    chosen = allocate(group, rack)
+    assert (chosen is not None) == possible
+    if chosen is not None:
+        assert set(chosen) == {job.id for job in group}
+        assert len({device.name for device in chosen.values()}) == len(group)
+        assert all(serves(chosen[job.id], job) for job in group)
+
+
+def test_a_device_of_another_type_serves_nobody() -> None:
+    [job] = jobs([frozenset()])
+    assert not serves(Device("d", "x15", PLACE), job)
+
+
+def test_thousands_of_alike_devices_are_no_problem() -> None:
+    rack = devices([frozenset()] * 1_500)
+    chosen = allocate(jobs([frozenset()] * 300), rack)
+    assert chosen is not None
+    assert len(chosen) == 300
