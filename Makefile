@@ -24,7 +24,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not long'
 
 test-long: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=long --timeout 1200
 
 lint: $(READY)
 	$(BIN)/ruff check .

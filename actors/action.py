@@ -27,6 +27,7 @@ class Action(Actor[ActionMessage]):
         self.plan = plan
         self.job = context
         self._began_s = 0.0
+        self._cut_short = False
 
     async def receive(self, message: ActionMessage) -> Done | None:
         """Run the action."""
@@ -44,7 +45,9 @@ class Action(Actor[ActionMessage]):
                 self.plan.duration_s,
             )
         )
-        return min(run.deadline_s, self._began_s + self.plan.duration_s)
+        own_s = self._began_s + self.plan.duration_s
+        self._cut_short = run.deadline_s < own_s
+        return min(run.deadline_s, own_s)
 
     def end(
         self, result: Result, *, failure: Failure | None = None, reason: str | None = None
@@ -72,6 +75,16 @@ class Action(Actor[ActionMessage]):
     def label(self) -> str:
         """Level and name, as failures name the action."""
         return f"{self.plan.level} {self.plan.name}"
+
+    @property
+    def overdue(self) -> str:
+        """What to say when the time is up: the action's own, or what was left above it."""
+        if self._cut_short:
+            limit = (
+                f"the time of the action above it, or of the job ({self.job.job.timeouts.job_s} s)"
+            )
+            return f"{self.plan.name} was still running when {limit} was up"
+        return f"{self.plan.name} did not end within {self.plan.duration_s} s"
 
     def emit(self, body: ActionStarted | ActionEnded | Message) -> None:
         """Record an event of this action."""
@@ -147,7 +160,7 @@ class Action(Actor[ActionMessage]):
         with anyio.CancelScope(deadline=deadline_s) as scope:
             data = await work(self.job, self.plan, data)
         if scope.cancelled_caught:
-            raise JobError(f"{self.plan.name} did not end within {self.plan.duration_s} s")
+            raise JobError(self.overdue)
         return data
 
     async def _child(self, plan: PipelineAction, run: Run) -> Done:

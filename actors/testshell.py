@@ -175,7 +175,7 @@ class TestShell(Action):
 
     async def _expire(self, stage: _Stage) -> None:
         await stage.connection.tell(SendLines((_INTERRUPT,)))
-        text = f"{self.plan.name} did not end within {self.plan.duration_s} s"
+        text = self.overdue
         if self.plan.name == "multinode-test":
             raise TestError(text)
         if self.plan.block is not None and self.plan.block.timeout_skip:

@@ -159,7 +159,7 @@ class TwoGroups(RuleBasedStateMachine):
             assert coordination.waiting == set(model.waiting)
 
 
-TwoGroups.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TwoGroups.TestCase.settings = settings(stateful_step_count=40)
 TestTwoGroups = TwoGroups.TestCase
 
 

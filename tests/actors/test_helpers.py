@@ -209,8 +209,7 @@ VALUES = st.text(
 
 @given(st.lists(VALUES, min_size=1, max_size=20))
 @settings(
-    max_examples=15,
-    deadline=None,
+    max_examples=settings().max_examples // 8,  # each runs two shells
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_value_comes_through_a_send_and_a_wait(node: Node, values: list[str]) -> None:

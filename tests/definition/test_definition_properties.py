@@ -60,19 +60,16 @@ def checked(text: str | bytes) -> tuple[Definition | None, tuple[Diagnostic, ...
     return definition, diagnostics
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary())
 def test_no_text_makes_the_reader_fail(text: str | bytes) -> None:
     checked(text)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=":-{}[]&*!|>'\"%@`,?# \n\tab0", max_size=60))
 def test_no_punctuation_makes_the_reader_fail(text: str) -> None:
     checked(text)
 
 
-@settings(deadline=None)
 @given(TREES)
 def test_no_tree_makes_the_reader_fail(tree: Plain) -> None:
     checked(dump(tree))
@@ -93,7 +90,7 @@ def branches(tree: Plain) -> list[tuple[list[Plain] | dict[str, Plain], int | st
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3)
 @given(st.sampled_from(GOOD), TREES, st.data())
 def test_no_change_of_a_good_definition_makes_the_reader_fail(
     text: str, put: Plain, data: st.DataObject
@@ -113,7 +110,7 @@ def test_no_change_of_a_good_definition_makes_the_reader_fail(
     checked(dump(tree))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 2)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_broken_file_never_shows_its_secrets(text: str, data: st.DataObject) -> None:
     first, *lines = [line for line in text.splitlines(True) if not line.startswith("secrets:")]
