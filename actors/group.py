@@ -1,6 +1,6 @@
 """A group of jobs: spawns the coordinator and the jobs, and ends when every job has ended."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from attrs import frozen
@@ -24,7 +24,7 @@ from callboard.actors.multinode import Member
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.events import Failure, JobCreated, JobEnded
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, ChildFailed, Reply, Terminated
+from callboard.runtime import Actor, ActorRef, ChildFailed, Terminated
 
 
 @frozen
@@ -45,10 +45,16 @@ class Group(Actor[GroupMessage]):
         placements: Every job with its device.
         journal: Where the group's actors record what happens.
         secrets: For the nodes' `secrets` files only.
+        ended: Called once, when every job has been finalised, or with None when the group
+            itself failed before; must not wait.
     """
 
     def __init__(
-        self, placements: tuple[Placement, ...], journal: Journal, secrets: Mapping[str, str]
+        self,
+        placements: tuple[Placement, ...],
+        journal: Journal,
+        secrets: Mapping[str, str],
+        ended: Callable[[GroupDone | None], None],
     ) -> None:
         self._placements = placements
         self._journal = journal
@@ -58,14 +64,13 @@ class Group(Actor[GroupMessage]):
         )
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
         self._done: dict[int, JobDone] = {}
-        self._reply: Reply[GroupDone] | None = None
+        self._ended: Callable[[GroupDone | None], None] | None = ended
         self._interrupted: str | None = None
 
     async def receive(self, message: GroupMessage) -> object:
-        """Handle one message; `RunGroup` is answered when every job has been finalised."""
+        """Handle one message."""
         match message:
             case RunGroup():
-                self._reply = self.context.defer(message)
                 await self._run()
             case JobDone():
                 self._job_done(message)
@@ -74,6 +79,10 @@ class Group(Actor[GroupMessage]):
             case _:
                 assert_never(message)
         return None
+
+    async def stopped(self) -> None:
+        """Whoever waits for the group's end doesn't wait for ever."""
+        self._end(None)
 
     async def signalled(self, signal: Terminated | ChildFailed) -> None:
         """A job that crashes is a bug of callboard; the others go on."""
@@ -138,7 +147,12 @@ class Group(Actor[GroupMessage]):
 
     def _job_done(self, done: JobDone) -> None:
         self._done[done.job] = done
-        if len(self._done) == len(self._placements) and self._reply is not None:
+        if len(self._done) == len(self._placements):
             healths = tuple(self._done[each.job.id].health for each in self._placements)
             failures = sum(each.failures for each in self._done.values())
-            self._reply.send(GroupDone(healths, failures))
+            self._end(GroupDone(healths, failures))
+
+    def _end(self, done: GroupDone | None) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(done)

@@ -317,8 +317,8 @@ class GroupDone:
 
 
 @frozen
-class RunGroup(Request[GroupDone]):
-    """Run every job of the group; answered when all have been finalised."""
+class RunGroup:
+    """Run every job of the group."""
 
 
 @frozen

@@ -119,9 +119,13 @@ async def _sync_latencies(log: Path) -> list[float]:
     )
     with contextlib.closing(LogFile(log)) as sink:
         journal = Journal(anyio.current_time, sinks=[sink])
+        over = anyio.Event()
         async with ActorSystem() as system:
-            group = system.spawn(lambda: Group(placements, journal, {}), "group")
-            await group.ask(RunGroup())
+            group = system.spawn(
+                lambda: Group(placements, journal, {}, lambda _done: over.set()), "group"
+            )
+            await group.tell(RunGroup())
+            await over.wait()
     return [
         max(each.written_s[sync] for each in terminals)
         - max(each.read_s[sync] for each in terminals)

@@ -121,7 +121,8 @@ class Cell:
         self._failed: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
         self._over: anyio.Event | None = None
-        self._scope = anyio.CancelScope()
+        # Shielded: only the kernel ends actors, children first, whatever happens around it.
+        self._scope = anyio.CancelScope(shield=True)
 
     # What contexts and refs ask for
 
@@ -288,9 +289,6 @@ class Cell:
         try:
             with self._scope:
                 await self._live()
-        except BaseException:  # the whole system is cancelled
-            self._hard = True
-            raise
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end()

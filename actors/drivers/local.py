@@ -51,7 +51,7 @@ class LocalNode:
     """
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._folder: NodeFolder | None = None
         self._terminals: list[Terminal] = []
 
@@ -59,7 +59,7 @@ class LocalNode:
     def folder(self) -> NodeFolder:
         """The node's own folder; raises RuntimeError before `prepare`."""
         if self._folder is None:
-            raise RuntimeError(f"the node {self._name} is not prepared")
+            raise RuntimeError(f"the node {self.name} is not prepared")
         return self._folder
 
     @property
@@ -82,7 +82,7 @@ class LocalNode:
 
     async def prepare(self) -> None:
         """Make the node's folder; raises OSError."""
-        self._folder = NodeFolder(self._name)
+        self._folder = NodeFolder(self.name)
 
     async def install(self, files: tuple[File, ...], root: str) -> None:
         """Write files below `root`; raises OSError."""

@@ -74,12 +74,10 @@ def problems(definition: Definition, setup: Setup) -> tuple[Diagnostic, ...]:
 class LiveGroup:
     """A group that is running; made by `open_group`."""
 
-    def __init__(
-        self, group: ActorRef[GroupMessage], placements: tuple[Placement, ...], journal: Journal
-    ) -> None:
-        self._group = group
+    def __init__(self, placements: tuple[Placement, ...], journal: Journal) -> None:
         self._placements = placements
         self._journal = journal
+        self._group: ActorRef[GroupMessage] | None = None
         self._interrupted = False
         self._ended: RunEnded | None = None
         self._over = anyio.Event()
@@ -91,8 +89,9 @@ class LiveGroup:
         Args:
             reason: Why, as it stands in the jobs' errors.
         """
-        self._interrupted = True
-        self._group.tell_nowait(Interrupt(reason))
+        if self._ended is None:
+            self._interrupted = True
+            self._stop(reason)
 
     def kill(self) -> None:
         """End every process of every node now, on top of an interruption."""
@@ -100,23 +99,42 @@ class LiveGroup:
             placement.node.kill()
 
     async def wait(self) -> RunEnded:
-        """How the run ended; waits until every job has been finalised."""
+        """How the run ended; waits until every job has been finalised.
+
+        Raises:
+            RuntimeError: The group itself failed; leaving `open_group` raises its error.
+        """
         await self._over.wait()
-        assert self._ended is not None
+        if self._ended is None:
+            raise RuntimeError("the group failed before its end")
         return self._ended
+
+    def start(self, group: ActorRef[GroupMessage]) -> None:
+        """Run the group; for `open_group`."""
+        self._group = group
+        group.tell_nowait(RunGroup())
 
     def log_failed(self, error: OSError) -> None:
         """The run can't be recorded any more: end it in order, with exit code 3."""
         self.log_error = error
-        self._group.tell_nowait(Interrupt(f"the event log can't be written: {error}"))
+        self._stop(f"the event log can't be written: {error}")
 
-    async def run(self) -> None:
-        """Run the group to its end and record how it ended; `open_group` calls it once."""
-        done = await self._group.ask(RunGroup())
-        ended = RunEnded(*self._outcome(done), duration_s=self._journal.time_s)
-        self._journal.emit(self._group.address, ended)
-        self._ended = ended
+    def ended(self, done: GroupDone | None) -> None:
+        """Record how the group ended, as it says itself; for `open_group`."""
+        if done is not None:
+            ended = RunEnded(*self._outcome(done), duration_s=self._journal.time_s)
+            self._journal.emit("/group", ended)
+            self._ended = ended
         self._over.set()
+
+    async def close(self) -> None:
+        """End every job in order, and return when that is done; for `open_group`."""
+        self.interrupt("the group was closed")
+        await self._over.wait()
+
+    def _stop(self, reason: str) -> None:
+        if self._group is not None:
+            self._group.tell_nowait(Interrupt(reason))
 
     def _outcome(self, done: GroupDone) -> tuple[Status, int]:
         complete = all(health == "complete" for health in done.healths)
@@ -148,19 +166,13 @@ async def open_group(
     name = str(uuid.uuid4())
     placements = _place(split(definition, first_id=first_id, group=name), setup.devices)
     log = LogFile(setup.directory / LOG_NAME)
-    live: LiveGroup | None = None
-
-    def log_failed(error: OSError) -> None:
-        if live is None:
-            raise error
-        live.log_failed(error)
-
     journal = Journal(
         anyio.current_time,
         mask=Mask(definition.secrets.values()),
         sinks=[log, *observers],
-        failed=log_failed,
+        failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
     )
+    live = LiveGroup(placements, journal)
     with contextlib.closing(log):
         journal.emit(
             "/",
@@ -174,22 +186,23 @@ async def open_group(
             ),
         )
 
+        if live.log_error is not None:
+            raise live.log_error
+
         def undelivered(letter: Undelivered) -> None:
             journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
 
-        async with (
-            ActorSystem(on_dead_letter=undelivered) as system,
-            anyio.create_task_group() as tasks,
-        ):
-            group = system.spawn(lambda: Group(placements, journal, definition.secrets), "group")
-            live = LiveGroup(group, placements, journal)
-            tasks.start_soon(live.run)
+        async with ActorSystem(on_dead_letter=undelivered) as system:
+            live.start(
+                system.spawn(
+                    lambda: Group(placements, journal, definition.secrets, live.ended), "group"
+                )
+            )
             try:
                 yield live
             finally:
                 with anyio.CancelScope(shield=True):
-                    group.tell_nowait(Interrupt("the group was closed"))
-                    await live.wait()
+                    await live.close()
 
 
 def _place(jobs: tuple[NodeJob, ...], devices: DevicesFile | None) -> tuple[Placement, ...]:
