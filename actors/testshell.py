@@ -68,8 +68,18 @@ class _TestRun:
     suite: str
     uuid: str
     began_s: float
+    source: TestSource | None
     test_set: str | None = None
     cases: dict[str, float] = field(factory=dict[str, float])
+    reported: set[str] = field(factory=set[str])
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The cases that must be reported, and no others; empty when nobody says."""
+        if self.source is None:
+            return ()
+        own = self.source.inline.expected if self.source.inline else ()
+        return own if self.source.expected is None else self.source.expected
 
 
 @define
@@ -263,15 +273,19 @@ class TestShell(Action):
     def _start_run(self, stage: _Stage, signal: signals.RunStarted, seq: int | None) -> None:
         if stage.run is not None:
             self._end_run(stage, stage.run, "fail")
-        stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time())
+        source = self._sources().get(signal.suite)
+        stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time(), source)
         self._say(TestRunStarted(self.job.job.id, signal.suite, signal.uuid), seq)
 
     def _end_run(
         self, stage: _Stage, run: _TestRun, result: Result, seq: int | None = None
     ) -> None:
+        for case in run.expected:
+            if case not in run.reported:
+                self._log("error", f"the expected test case {case} was not reported")
+                self._case(stage, case, "fail", seq)
         stage.run = None
         stage.failures += result == "fail"
-        source = self._sources().get(run.suite)
         self._say(
             TestRunEnded(
                 self.job.job.id,
@@ -280,8 +294,8 @@ class TestShell(Action):
                 self.plan.namespace,
                 result,
                 duration_s=self._since(run.began_s),
-                repository=source.repository if source else None,
-                path=source.path if source else None,
+                repository=run.source.repository if run.source else None,
+                path=run.source.path if run.source else None,
             ),
             seq,
         )
@@ -308,6 +322,10 @@ class TestShell(Action):
     ) -> None:
         if stage.run is None:
             raise TestError(f"the device reported case {case} while no definition was running")
+        if stage.run.expected and case not in stage.run.expected:
+            self._log("error", f"the test case {case} is not among those expected")
+            result = "fail"
+        stage.run.reported.add(case)
         duration_s = self._since(stage.run.cases.pop(case, anyio.current_time()))
         stage.failures += result == "fail"
         self._say(

@@ -165,3 +165,14 @@ def test_what_the_node_cannot_do_is_skipped_with_a_reason(callboard: Callboard) 
     assert "execute-qemu would be skipped" in "".join(
         each["message"] for each in strict.document["diagnostics"]
     )
+
+
+def test_expected_cases_are_reported_and_no_others(callboard: Callboard) -> None:
+    steps = [f"lava-test-case {case} --result pass" for case in ("one", "extra")]
+    data = yaml.safe_load(definition({"a": [Test("t", steps)], "b": []}))
+    [block] = [each["test"] for each in data["actions"] if "test" in each]
+    block["definitions"][0]["expected"] = ["one", "two"]
+    ran = callboard.run(yaml.safe_dump(data))
+    assert ran.exit_code == 1
+    assert ran.results("a") == {"0_t/one": "pass", "0_t/extra": "fail", "0_t/two": "fail"}
+    assert ran.suites("a") == {"0_t": "pass"}
