@@ -31,6 +31,7 @@ ALLOWED = {
         "callboard.journal",
     },
     "callboard.journal": {"callboard.events"},
+    "callboard.reservation": {"callboard.actors", "callboard.definition", "callboard.state"},
     "callboard.report": {"callboard.events", "callboard.definition"},
     "callboard.running": {
         "callboard.actors",
@@ -39,6 +40,7 @@ ALLOWED = {
         "callboard.events",
         "callboard.journal",
         "callboard.report",
+        "callboard.reservation",
         "callboard.state",
     },
 }

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -13,6 +14,7 @@ from callboard.actors.drivers.processes import kill_all
 _PREFIX = "callboard-"
 _UNFINISHED = ".callboard-"
 _OWNER = "owner"
+_LONGEST_NAME = 40
 
 
 class NodeFolder:
@@ -30,7 +32,8 @@ class NodeFolder:
 
     def __init__(self, name: str) -> None:
         self.mark = uuid.uuid4().hex
-        made = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{name}-"))
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST_NAME]
+        made = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{safe}-"))
         self._lock = os.open(made / _OWNER, os.O_WRONLY | os.O_CREAT, 0o600)
         os.write(self._lock, self.mark.encode())
         fcntl.flock(self._lock, fcntl.LOCK_EX)

@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 from attrs import frozen
 
-from callboard.actors.allocation import allocate
 from callboard.actors.drivers.folder import sweep
 from callboard.actors.drivers.local import LocalNode
 from callboard.actors.group import Group, Placement
@@ -18,7 +17,7 @@ from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
 from callboard.definition.devices import DevicesFile
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
-from callboard.definition.model import Definition, NodeJob
+from callboard.definition.model import Definition
 from callboard.events import (
     FORMAT,
     LOG_NAME,
@@ -30,6 +29,7 @@ from callboard.events import (
 )
 from callboard.journal import Journal, LogFile, Mask
 from callboard.report import Job, derive
+from callboard.reservation import reserve
 from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered
 from callboard.state import take_job_ids
@@ -147,7 +147,11 @@ class LiveGroup:
 
 @contextlib.asynccontextmanager
 async def open_group(
-    definition: Definition, setup: Setup, *, observers: Iterable[Observer] = ()
+    definition: Definition,
+    setup: Setup,
+    *,
+    observers: Iterable[Observer] = (),
+    waiting: Callable[[frozenset[str]], None] = lambda _busy: None,
 ) -> AsyncIterator[LiveGroup]:
     """Run a group while the context is open; leaving it early ends the group in order.
 
@@ -155,17 +159,44 @@ async def open_group(
         definition: What to run; `problems` must have found no error.
         setup: Devices, directory and options.
         observers: Are given every event.
+        waiting: Called when the group has to wait for devices, with the names of those busy.
 
     Raises:
-        OSError: The log or the counter of job ids can't be written.
+        QueueTimeout: The devices stayed busy for longer than the definition allows.
+        OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
     await sweep()
     count = max(1, sum(role.count for role in definition.roles))
     first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
     name = str(uuid.uuid4())
-    placements = _place(split(definition, first_id=first_id, group=name), setup.devices)
-    log = LogFile(setup.directory / LOG_NAME)
+    jobs = split(definition, first_id=first_id, group=name)
+    with contextlib.ExitStack() as resources:
+        names = {job.id: f"local-{number}" for number, job in enumerate(jobs, start=1)}
+        if setup.devices is not None:
+            usable = [each for each in setup.devices.devices if each.driver == "local"]
+            limit_s = definition.timeouts.queue_s
+            reserved = await reserve(jobs, setup.devices, usable, limit_s, waiting)
+            resources.callback(reserved.release)
+            names = {job: device.name for job, device in reserved.devices.items()}
+        placements = tuple(
+            Placement(job, pipeline(job), names[job.id], "local", LocalNode(names[job.id]))
+            for job in jobs
+        )
+        log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
+        async with _recorded(definition, name, placements, log, observers) as live:
+            yield live
+
+
+@contextlib.asynccontextmanager
+async def _recorded(
+    definition: Definition,
+    name: str,
+    placements: tuple[Placement, ...],
+    log: LogFile,
+    observers: Iterable[Observer],
+) -> AsyncIterator[LiveGroup]:
+    """The group while it runs, from the first event of its log to the last."""
     journal = Journal(
         anyio.current_time,
         mask=Mask(definition.secrets.values()),
@@ -173,50 +204,35 @@ async def open_group(
         failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
     )
     live = LiveGroup(placements, journal)
-    with contextlib.closing(log):
-        journal.emit(
-            "/",
-            RunStarted(
-                format=FORMAT,
-                group=name,
-                name=definition.job_name,
-                multinode=definition.multinode,
-                jobs=len(placements),
-                started_at=dt.datetime.now(dt.UTC).isoformat(),
-            ),
-        )
-
-        if live.log_error is not None:
-            raise live.log_error
-
-        def undelivered(letter: Undelivered) -> None:
-            journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
-
-        async with ActorSystem(on_dead_letter=undelivered) as system:
-            live.start(
-                system.spawn(
-                    lambda: Group(placements, journal, definition.secrets, live.ended), "group"
-                )
-            )
-            try:
-                yield live
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await live.close()
-
-
-def _place(jobs: tuple[NodeJob, ...], devices: DevicesFile | None) -> tuple[Placement, ...]:
-    names: dict[int, str]
-    if devices is None:
-        names = {job.id: f"local-{number}" for number, job in enumerate(jobs, start=1)}
-    else:
-        chosen = allocate(jobs, [each for each in devices.devices if each.driver == "local"])
-        assert chosen is not None, "problems() has found a device for every job"
-        names = {job: device.name for job, device in chosen.items()}
-    return tuple(
-        Placement(job, pipeline(job), names[job.id], "local", LocalNode(names[job.id]))
-        for job in jobs
+    journal.emit(
+        "/",
+        RunStarted(
+            format=FORMAT,
+            group=name,
+            name=definition.job_name,
+            multinode=definition.multinode,
+            jobs=len(placements),
+            started_at=dt.datetime.now(dt.UTC).isoformat(),
+        ),
     )
+
+    if live.log_error is not None:
+        raise live.log_error
+
+    def undelivered(letter: Undelivered) -> None:
+        journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
+
+    async with ActorSystem(on_dead_letter=undelivered) as system:
+        live.start(
+            system.spawn(
+                lambda: Group(placements, journal, definition.secrets, live.ended), "group"
+            )
+        )
+        try:
+            yield live
+        finally:
+            with anyio.CancelScope(shield=True):
+                await live.close()
 
 
 @frozen

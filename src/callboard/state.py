@@ -1,4 +1,4 @@
-"""What callboard keeps on this machine between runs: the counter of job ids."""
+"""What callboard keeps on this machine between runs, such as the counter of job ids."""
 
 import fcntl
 import os

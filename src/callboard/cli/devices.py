@@ -5,6 +5,8 @@ import click
 from callboard.cli.application import output, verb
 from callboard.cli.inputs import devices_file
 from callboard.cli.options import DEVICES
+from callboard.cli.output import refusal
+from callboard.definition import DevicesFile
 
 SUPPORTED = frozenset({"local"})
 """Drivers that this version can run jobs on."""
@@ -13,10 +15,11 @@ SUPPORTED = frozenset({"local"})
 @verb("devices")
 @DEVICES
 def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: str) -> int:
-    """List the devices of the devices file, and which of them this version can run."""
+    """List the devices of the devices file: what this version can run, and what is busy."""
     said = output(json, quiet, verbose, color)
     file = devices_file(devices, said)
     listed = file.devices if file else ()
+    taken = _busy(file) if file else frozenset[str]()
     if said.json:
         rows: list[dict[str, object]] = [
             {
@@ -25,7 +28,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
                 "driver": each.driver,
                 "tags": sorted(each.tags),
                 "runs": each.driver in SUPPORTED,
-                "busy": False,
+                "busy": each.name in taken,
             }
             for each in listed
         ]
@@ -38,11 +41,22 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("device", "type", "driver", "tags", "runs"):
+    for name in ("device", "type", "driver", "tags", "runs", "busy"):
         table.add_column(name, overflow="fold")
     for each in listed:
         runs = "yes" if each.driver in SUPPORTED else "not supported yet"
-        cells = (each.name, each.type, each.driver, ", ".join(sorted(each.tags)) or "-", runs)
+        tags = ", ".join(sorted(each.tags)) or "-"
+        busy_now = "yes" if each.name in taken else "no"
+        cells = (each.name, each.type, each.driver, tags, runs, busy_now)
         table.add_row(*map(Text, cells))
     said.console.print(table)
     return 0
+
+
+def _busy(file: DevicesFile) -> frozenset[str]:
+    from callboard.reservation import busy
+
+    try:
+        return busy(file, file.devices)
+    except OSError as error:
+        raise refusal("CB108", f"the state of devices can't be read: {error}") from error

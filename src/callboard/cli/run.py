@@ -1,5 +1,7 @@
 """`callboard run`: executes a group on this machine."""
 
+import contextlib
+import functools
 import os
 import re
 import signal
@@ -18,6 +20,7 @@ from callboard.cli.output import Output, Refusal, refusal
 from callboard.definition import Definition
 from callboard.events import LOG_NAME, read_log
 from callboard.report import Run, derive, document, fold, summary
+from callboard.reservation import QueueTimeout
 from callboard.running import LiveGroup, Setup, open_group, problems
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -131,15 +134,19 @@ def command(
         return anyio.run(_Execution(found, setup, said, view(said), junit).run)
     except _NotStarted as error:
         _remove(made)
-        raise refusal(error.code, str(error)) from error
+        raise refusal(error.code, str(error), exit_code=error.exit_code) from error
+    except KeyboardInterrupt:
+        _remove(made)
+        raise
 
 
 class _NotStarted(Exception):
     """The run could not be started."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, exit_code: int = 2) -> None:
         super().__init__(text)
         self.code = code
+        self.exit_code = exit_code
 
 
 class _Execution:
@@ -153,6 +160,7 @@ class _Execution:
         self._said = said
         self._view = view
         self._junit = Path(junit) if junit else None
+        self._group: LiveGroup | None = None
 
     async def run(self) -> int:
         """Run the group; returns the exit code."""
@@ -163,38 +171,55 @@ class _Execution:
         return self._report(code, failed=log_error is not None)
 
     async def _run_group(self, signals: AsyncIterator[signal.Signals]) -> tuple[int, object]:
-        opened = open_group(self._definition, self._setup, observers=[self._view])
         began_s = anyio.current_time()
-        try:
-            group = await opened.__aenter__()
-        except FileExistsError as error:
-            text = f"{self._setup.directory} holds a run already"
-            raise _NotStarted("CB105", text) from error
-        except (OSError, ValueError) as error:
-            raise _NotStarted("CB108", str(error)) from error
-        try:
-            with self._view.shown():
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._interrupt, signals, group)
-                    tasks.start_soon(self._view.refresh, lambda: anyio.current_time() - began_s)
-                    ended = await group.wait()
-                    tasks.cancel_scope.cancel()
-        finally:
-            await opened.__aexit__(None, None, None)
-        return ended.exit_code, group.log_error
+        failure: _NotStarted | None = None
+        code = INTERRUPTED
+        log_error: OSError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._interrupt, signals, tasks.cancel_scope)
+            try:
+                opened = open_group(
+                    self._definition,
+                    self._setup,
+                    observers=[self._view],
+                    waiting=self._waiting,
+                )
+                async with _started(opened) as group:
+                    self._group = group
+                    with self._view.shown():
+                        clock = functools.partial(_since, began_s)
+                        tasks.start_soon(self._view.refresh, clock)
+                        code = (await group.wait()).exit_code
+                        tasks.cancel_scope.cancel()
+                log_error = group.log_error
+            except _NotStarted as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if self._group is None:
+            raise KeyboardInterrupt
+        return code, log_error
 
-    async def _interrupt(self, signals: AsyncIterator[signal.Signals], group: LiveGroup) -> None:
+    def _waiting(self, busy: frozenset[str]) -> None:
+        self._view.note(f"waiting for devices; busy: {', '.join(sorted(busy))}")
+
+    async def _interrupt(
+        self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope
+    ) -> None:
         count = 0
         async for number in signals:
             count += 1
-            if count == 1:
+            if self._group is None:
+                scope.cancel()
+            elif count == 1:
                 self._view.note("stopping in order; once more to stop at once")
-                group.interrupt(f"interrupted by {number.name}")
+                self._group.interrupt(f"interrupted by {number.name}")
             elif count == 2:
                 self._view.note("stopping at once")
-                group.kill()
+                self._group.kill()
             else:
-                group.kill()
+                self._group.kill()
                 os._exit(INTERRUPTED)
 
     def _report(self, code: int, *, failed: bool) -> int:
@@ -218,6 +243,27 @@ class _Execution:
 
     def _error(self, text: str) -> None:
         self._said.note(f"callboard: error: {text}", style="red")
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    opened: contextlib.AbstractAsyncContextManager[LiveGroup],
+) -> AsyncIterator[LiveGroup]:
+    """The open group; what goes wrong before it runs is `_NotStarted`."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            group = await stack.enter_async_context(opened)
+        except FileExistsError as error:
+            raise _NotStarted("CB105", "the directory holds a run already") from error
+        except QueueTimeout as error:
+            raise _NotStarted("CB110", str(error), exit_code=3) from error
+        except (OSError, ValueError) as error:
+            raise _NotStarted("CB108", str(error)) from error
+        yield group
+
+
+def _since(began_s: float) -> float:
+    return anyio.current_time() - began_s
 
 
 def _refuse_unsupported(network: str, coordinator: str | None, nats: str | None) -> None:

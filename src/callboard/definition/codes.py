@@ -214,6 +214,8 @@ CB108 bad state
     The state directory keeps the counter of job ids; `$CALLBOARD_STATE` names another one.
 CB109 fault of callboard
     Something happened that callboard's authors did not foresee. `-vv` shows where.
+CB110 devices stayed busy
+    Other runs had the devices for longer than the definition's `timeouts.queue`.
 CB120 bad container name
     `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 63 characters with the job's id, which is added
     unless the container persists. Other names can harm the LXC tools' own files.
@@ -298,5 +300,5 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in range(101, 110))
+RUN_CODES = frozenset(f"CB{number}" for number in range(101, 111))
 """Those that only appear when a command is carried out, not when a definition is read."""

@@ -1,0 +1,125 @@
+"""Devices of a devices file belong to one run at a time."""
+
+import json
+import select
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.system.harness import Callboard, Test, definition
+
+RACK = "devices: {desk/1: {type: qemu}, desk-2: {type: qemu}, other: {type: x15}}\n"
+ENDLESS = Test("t", ["echo under way", "sleep 600"])
+
+
+def write(callboard: Callboard, name: str, test: Test) -> Path:
+    """A definition of two nodes."""
+    path = callboard.folder / f"{name}.yaml"
+    path.write_text(definition({"a": [test], "b": [test]}))
+    return path
+
+
+@pytest.fixture
+def rack(callboard: Callboard) -> Path:
+    path = callboard.folder / "rack.yaml"
+    path.write_text(RACK)
+    return path
+
+
+def start(callboard: Callboard, path: Path, rack: Path, output: str) -> "subprocess.Popen[str]":
+    return callboard.start("run", str(path), "--json", "--devices", str(rack), "-o", output)
+
+
+def line_of(process: "subprocess.Popen[str]", text: str) -> None:
+    """Wait until a process has said `text` on standard error."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"it never said {text!r}")
+
+
+def under_way(callboard: Callboard, output: str, process: "subprocess.Popen[str]") -> None:
+    """Wait until both nodes of a run are in their tests."""
+    log = callboard.folder / output / "events.jsonl"
+    deadline = time.monotonic() + 30
+    while not (log.exists() and log.read_text().count('"text":"under way"') == 2):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)  # the log is a file: there is no event to wait for
+
+
+def busy(callboard: Callboard, rack: Path) -> set[str]:
+    process = callboard.start("devices", "--json", "--devices", str(rack))
+    stdout, _ = process.communicate(timeout=30)
+    return {each["name"] for each in json.loads(stdout)["devices"] if each["busy"]}
+
+
+def test_a_second_run_waits_until_the_first_gives_the_devices_back(
+    callboard: Callboard, rack: Path
+) -> None:
+    first = start(callboard, write(callboard, "endless", ENDLESS), rack, "first")
+    under_way(callboard, "first", first)
+    assert busy(callboard, rack) == {"desk/1", "desk-2"}
+    short = write(callboard, "short", Test("t", ["lava-test-case x --result pass"]))
+    second = start(callboard, short, rack, "second")
+    line_of(second, "waiting for devices; busy: desk-2, desk/1")
+    assert not (callboard.folder / "second/events.jsonl").exists()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+    stdout, _ = second.communicate(timeout=30)
+    assert second.returncode == 0
+    assert {job["device"] for job in json.loads(stdout)["jobs"]} == {"desk/1", "desk-2"}
+    assert busy(callboard, rack) == set()
+
+
+def test_a_run_gives_up_when_its_queue_time_is_over(callboard: Callboard, rack: Path) -> None:
+    first = start(callboard, write(callboard, "endless", ENDLESS), rack, "first")
+    under_way(callboard, "first", first)
+    data = yaml.safe_load(definition({"a": [ENDLESS], "b": [ENDLESS]}))
+    data["timeouts"]["queue"] = {"seconds": 1}
+    path = callboard.folder / "hurried.yaml"
+    path.write_text(yaml.safe_dump(data))
+    second = start(callboard, path, rack, "second")
+    stdout, stderr = second.communicate(timeout=30)
+    assert second.returncode == 3
+    assert json.loads(stdout)["status"] == "failed"
+    assert "no free devices within 1 s (timeouts.queue): desk-2, desk/1" in stderr
+    assert not (callboard.folder / "second").exists()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+
+
+def test_ctrl_c_ends_the_wait_for_devices(callboard: Callboard, rack: Path) -> None:
+    path = write(callboard, "endless", ENDLESS)
+    first = start(callboard, path, rack, "first")
+    under_way(callboard, "first", first)
+    second = start(callboard, path, rack, "second")
+    line_of(second, "waiting for devices")
+    second.send_signal(signal.SIGINT)
+    stdout, _ = second.communicate(timeout=30)
+    assert second.returncode == 130
+    assert json.loads(stdout)["status"] == "canceled"
+    assert not (callboard.folder / "second").exists()
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+
+
+def test_a_run_that_is_killed_holds_no_devices_and_is_swept_up_by_the_next(
+    callboard: Callboard, rack: Path
+) -> None:
+    detached = Test("t", ["setsid sh -c 'trap \"\" HUP; sleep 600' &", *ENDLESS.steps])
+    first = start(callboard, write(callboard, "endless", detached), rack, "first")
+    under_way(callboard, "first", first)
+    first.kill()
+    first.communicate(timeout=30)
+    assert list(callboard.processes())
+    assert busy(callboard, rack) == set()
+    short = write(callboard, "short", Test("t", ["true"]))
+    second = start(callboard, short, rack, "second")
+    second.communicate(timeout=30)
+    assert second.returncode == 0
+    # The fixture sees that nothing of either run is left.
