@@ -137,15 +137,15 @@ def test_a_test_that_never_ends_is_ended_by_its_action(callboard: Callboard) -> 
 # Interruptions
 
 
-def _wait_for(log: Path, text: str, process: "subprocess.Popen[str]") -> None:
-    """Wait until the log of a run has a line with `text`."""
+def _wait_until_under_way(log: Path, process: "subprocess.Popen[str]") -> None:
+    """Wait until both nodes of a run are in their endless steps."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if log.exists() and text in log.read_text():
+        if log.exists() and log.read_text().count('"text":"under way"') == 2:
             return
         assert process.poll() is None, process.communicate()
         select.select([], [], [], 0.02)  # the log is a file: there is no event to wait for
-    raise AssertionError(f"the log never had {text!r}")
+    raise AssertionError("the nodes never were under way")
 
 
 def _endless(callboard: Callboard, step: str = "echo under way; sleep 600") -> tuple[Path, Path]:
@@ -160,7 +160,7 @@ def test_an_interrupted_run_is_torn_down_in_order(
 ) -> None:
     path, directory = _endless(callboard)
     process = callboard.start("run", str(path), "--json", "-o", str(directory))
-    _wait_for(directory / "events.jsonl", '"text":"under way"', process)
+    _wait_until_under_way(directory / "events.jsonl", process)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -179,7 +179,7 @@ def test_an_interrupted_run_is_torn_down_in_order(
 def test_a_second_ctrl_c_ends_the_run_now(callboard: Callboard) -> None:
     path, directory = _endless(callboard, "trap '' INT TERM HUP; echo under way; sleep 600")
     process = callboard.start("run", str(path), "--json", "-o", str(directory))
-    _wait_for(directory / "events.jsonl", '"text":"under way"', process)
+    _wait_until_under_way(directory / "events.jsonl", process)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=15)
