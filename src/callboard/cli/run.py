@@ -190,8 +190,8 @@ class _Execution:
                         clock = functools.partial(_since, began_s)
                         tasks.start_soon(self._view.refresh, clock)
                         code = (await group.wait()).exit_code
+                        log_error = group.log_error
                         tasks.cancel_scope.cancel()
-                log_error = group.log_error
             except _NotStarted as error:
                 failure = error
             tasks.cancel_scope.cancel()
