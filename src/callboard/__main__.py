@@ -5,6 +5,9 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    from callboard.cli.streams import prepare
+
+    prepare()
     from callboard.cli.application import run
 
     sys.exit(run(sys.argv[1:]))

@@ -2,5 +2,6 @@
 
 application    the command, its verbs, and the way from errors to exit codes
 output         where text and JSON go
+streams        the standard streams and the signals of the process
 configuration  callboard.toml
 """

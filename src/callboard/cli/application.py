@@ -1,5 +1,6 @@
 """The command `callboard`: its verbs, and the way from what goes wrong to an exit code."""
 
+import errno
 import os
 import re
 import sys
@@ -7,20 +8,25 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 import click
+from attrs import define
 
 from callboard.cli.configuration import defaults, paths
 from callboard.cli.output import Color, Output, Refusal, refusal
+from callboard.cli.streams import abandon_output
 
 P = ParamSpec("P")
 
 _VERBS = {
-    "run": "callboard.cli.run",
-    "describe": "callboard.cli.describe",
-    "report": "callboard.cli.report",
-    "devices": "callboard.cli.devices",
-    "completion": "callboard.cli.completion",
+    "run": "Run the group that a definition describes, to its end.",
+    "describe": "Show the jobs that a definition splits into, and what each would do.",
+    "report": "Derive all reports in a run directory again, from its event log.",
+    "devices": "List the devices of the devices file: what runs, and what is busy.",
+    "completion": "Print the completion script of a shell.",
 }
+"""What each verb does, for the list of them: it is printed without loading them."""
+
 INTERRUPTED = 130
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class _Application(click.Group):
@@ -33,8 +39,12 @@ class _Application(click.Group):
         from importlib import import_module
 
         if cmd_name in _VERBS and cmd_name not in self.commands:
-            self.add_command(import_module(_VERBS[cmd_name]).command)
+            self.add_command(import_module(f"callboard.cli.{cmd_name}").command)
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
 
     def load(self) -> None:
         """Load every verb."""
@@ -75,42 +85,53 @@ def verb(name: str) -> Callable[[Callable[P, int]], click.Command]:
 
 
 def output(json: bool, quiet: bool, verbose: int, color: str) -> Output:
-    """The output that the options of a verb ask for."""
+    """The output that the options of a verb ask for; errors go there from now on."""
     colors: dict[str, Color] = {"always": "always", "never": "never"}
-    return Output(json, quiet, verbose, colors.get(color, "auto"))
+    said = Output(json, quiet, verbose, colors.get(color, "auto"))
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(context.obj, _Voice):
+        context.obj.said = said
+    return said
+
+
+@define
+class _Voice:
+    """How errors are said: as the options ask for, as soon as these are known."""
+
+    said: Output
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; whatever goes wrong becomes one message and an exit code."""
-    said = _guess_output(arguments)
+    voice = _Voice(_guess_output(arguments))
     try:
-        return _dispatch(arguments)
+        return _dispatch(arguments, voice)
     except BrokenPipeError:
-        return _unheard()
+        abandon_output()
+        return 128 + 13
     except KeyboardInterrupt:
-        said.note("interrupted")
-        if said.json:
-            said.document({"status": "canceled", "exit_code": INTERRUPTED, "diagnostics": []})
-        return INTERRUPTED
+        return _interrupted(voice.said)
     except Refusal as error:
-        said.refuse(error)
-        return error.exit_code
+        return _refused(voice.said, error)
     except Exception as error:  # a fault of callboard, which must still be one clear message
-        if said.verbosity > 1:
-            raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            text = f"the output can't be written: {error.strerror}"
+            return _refused(voice.said, refusal("CB105", text, exit_code=3))
+        if voice.said.verbosity > 1:
+            _print_traceback()
         text = f"this is a fault of callboard: {type(error).__name__}: {error}"
-        said.refuse(refusal("CB109", text, "run it again with -vv for details", exit_code=3))
-        return 3
+        hint = "run it again with -vv for details"
+        return _refused(voice.said, refusal("CB109", text, hint, exit_code=3))
 
 
-def _dispatch(arguments: Sequence[str]) -> int:
+def _dispatch(arguments: Sequence[str], voice: _Voice) -> int:
     if "_CALLBOARD_COMPLETE" in os.environ:
         application.load()
         application.main(prog_name="callboard")
     try:
         files = _configuration()
         code = application.main(
-            list(arguments), "callboard", standalone_mode=False, default_map=files
+            list(arguments), "callboard", standalone_mode=False, default_map=files, obj=voice
         )
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -118,6 +139,8 @@ def _dispatch(arguments: Sequence[str]) -> int:
         error.show()
         return 2
     except click.UsageError as error:
+        if error.ctx is not None and (error.ctx.default_map or {}).get("json"):
+            voice.said = Output(json=True)
         where = error.ctx.command_path if error.ctx else "callboard"
         message = error.format_message().rstrip(".")
         raise refusal("CB104", message[:1].lower() + message[1:], f"see {where} --help") from error
@@ -132,6 +155,27 @@ def _configuration() -> dict[str, dict[str, object]]:
     return defaults(application)
 
 
+def _interrupted(said: Output) -> int:
+    said.note("interrupted")
+    if said.json:
+        said.document({"status": "canceled", "exit_code": INTERRUPTED, "diagnostics": []})
+    return INTERRUPTED
+
+
+def _refused(said: Output, error: Refusal) -> int:
+    try:
+        said.refuse(error)
+    except OSError:  # what it says can't be written either
+        abandon_output()
+    return error.exit_code
+
+
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
 def _guess_output(arguments: Sequence[str]) -> Output:
     """The output that is asked for, before the command line has been understood."""
     verbosity = sum(
@@ -139,9 +183,3 @@ def _guess_output(arguments: Sequence[str]) -> Output:
     )
     color = re.search(r"--color[= ](always|never)\b", " ".join(arguments))
     return output("--json" in arguments, False, verbosity, color[1] if color else "auto")
-
-
-def _unheard() -> int:
-    """Nobody reads standard output any more: end without a word, as others in a pipe do."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + 13

@@ -1,6 +1,5 @@
 """How a run is shown while it runs: a table on a terminal, plain lines elsewhere."""
 
-import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,9 +26,9 @@ from callboard.events import (
     TestRunEnded,
     TestRunStarted,
 )
+from callboard.report.text import printable
 
 _REFRESH_S = 0.125
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NARROW = 70
 
 
@@ -136,7 +135,7 @@ def _line(event: Event, verbosity: int) -> str | None:
             text = f"{health}: {error.message}" if error is not None else health
         case _:
             pass
-    return None if text is None else _plain(text)
+    return None if text is None else printable(text)
 
 
 class Board:
@@ -210,14 +209,14 @@ def _most_telling(nodes: list[Node], room: int) -> list[Node]:
 def _cells(node: Node, now_s: float) -> Iterable[Text]:
     style = {"complete": "green", "incomplete": "red", "canceled": "yellow"}
     yield Text(str(node.job))
-    yield Text(_plain(node.role), overflow="ellipsis")
-    yield Text(_plain(node.doing), style=style.get(node.doing, ""), overflow="ellipsis")
+    yield Text(printable(node.role), overflow="ellipsis")
+    yield Text(printable(node.doing), style=style.get(node.doing, ""), overflow="ellipsis")
     if node.wait is None:
         yield Text("")
     else:
         what, since_s = node.wait
         waited = f"{now_s - since_s:.0f} s"
-        yield Text(f"{waited} {_plain(what)}", style="yellow", overflow="ellipsis")
+        yield Text(f"{waited} {printable(what)}", style="yellow", overflow="ellipsis")
     yield Text(str(node.passed))
     yield Text(str(node.failed), style="bold red" if node.failed else "dim")
 
@@ -226,7 +225,3 @@ def _count(nodes: list[Node]) -> str:
     ended = sum(node.health is not None for node in nodes)
     waiting = sum(bool(node.waiting) for node in nodes)
     return f"and {len(nodes)} more: {waiting} waiting, {ended} ended"
-
-
-def _plain(text: str) -> str:
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

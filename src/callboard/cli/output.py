@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Color = Literal["auto", "always", "never"]
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Text of a device or a definition, without what a terminal would act on."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Refusal(Exception):
@@ -64,11 +72,16 @@ class Output:
 
     def document(self, document: Mapping[str, object]) -> None:
         """Print the one JSON document."""
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        # Escapes are JSON's own where the stream can't hold a character.
+        ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=ascii_only) + "\n")
         sys.stdout.flush()
 
     def refuse(self, refusal: Refusal) -> None:
-        """Say why nothing is done."""
+        """Say why nothing is done: in text, and with `json` as the document."""
+        self.diagnostics(refusal.diagnostics)
+        if len(refusal.diagnostics) > 1:
+            self.note(f"callboard: {_counts(refusal.diagnostics)}")
         if self.json:
             self.document(
                 {
@@ -77,7 +90,6 @@ class Output:
                     "diagnostics": [as_json(each) for each in refusal.diagnostics],
                 }
             )
-        self.diagnostics(refusal.diagnostics)
 
     def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Print findings on standard error."""
@@ -86,18 +98,28 @@ class Output:
 
     def note(self, text: str, style: str | None = None) -> None:
         """Print a line on standard error."""
-        self.log.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
+        self.log.print(plain(text), style=style, soft_wrap=True, highlight=False, markup=False)
 
     def _console(self, *, stderr: bool) -> "Console":
         from rich.console import Console
 
-        plain = self.color == "never" or (self.color == "auto" and "NO_COLOR" in os.environ)
+        # Whoever sets NO_COLOR to nothing has not set it (no-color.org).
+        unstyled = self.color == "never" or (
+            self.color == "auto" and bool(os.environ.get("NO_COLOR"))
+        )
         return Console(
             stderr=stderr,
             force_terminal=True if self.color == "always" else None,
-            no_color=plain,
+            color_system=None if unstyled else "auto",
+            no_color=unstyled,
             highlight=False,
         )
+
+
+def _counts(diagnostics: Sequence[Diagnostic]) -> str:
+    numbers = Counter(each.severity for each in diagnostics)
+    parts = [(numbers[severity], severity) for severity in ("error", "warning")]
+    return ", ".join(f"{n} {noun}" if n == 1 else f"{n} {noun}s" for n, noun in parts if n)
 
 
 def as_json(diagnostic: Diagnostic) -> dict[str, object]:
@@ -118,7 +140,7 @@ def as_json(diagnostic: Diagnostic) -> dict[str, object]:
 def _text(diagnostic: Diagnostic) -> object:
     from rich.text import Text
 
-    first, *rest = str(diagnostic).split("\n")
+    first, *rest = plain(str(diagnostic)).split("\n")
     if diagnostic.place is None:
         first = f"callboard: {first}"
     text = Text(first)

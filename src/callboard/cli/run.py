@@ -22,6 +22,7 @@ from callboard.events import LOG_NAME, read_log
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
 from callboard.running import LiveGroup, Setup, open_group, problems
+from callboard.state import state_directory
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FOLDER = Path("callboard-runs")
@@ -134,7 +135,7 @@ def command(
         return anyio.run(_Execution(found, setup, said, view(said), junit).run)
     except _NotStarted as error:
         _remove(made)
-        raise refusal(error.code, str(error), exit_code=error.exit_code) from error
+        raise error.refusal from error
     except KeyboardInterrupt:
         _remove(made)
         raise
@@ -143,10 +144,9 @@ def command(
 class _NotStarted(Exception):
     """The run could not be started."""
 
-    def __init__(self, code: str, text: str, exit_code: int = 2) -> None:
+    def __init__(self, code: str, text: str, hint: str | None = None, exit_code: int = 2) -> None:
         super().__init__(text)
-        self.code = code
-        self.exit_code = exit_code
+        self.refusal = refusal(code, text, hint, exit_code=exit_code)
 
 
 class _Execution:
@@ -258,7 +258,8 @@ async def _started(
         except QueueTimeout as error:
             raise _NotStarted("CB110", str(error), exit_code=3) from error
         except (OSError, ValueError) as error:
-            raise _NotStarted("CB108", str(error)) from error
+            hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
+            raise _NotStarted("CB108", str(error), hint) from error
         yield group
 
 

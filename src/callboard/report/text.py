@@ -43,7 +43,7 @@ def summary(run: Run, directory: Path, console: Console) -> None:
     ending = Text(run.status, style=f"bold {_COLOUR[run.status]}")
     ending.append(f", exit code {run.exit_code}, {run.duration_s:.1f} s", style="default")
     console.print(ending)
-    console.print(Text(f"results in {_plain(str(directory))}"), soft_wrap=True)
+    console.print(Text(f"results in {printable(str(directory))}"), soft_wrap=True)
 
 
 def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
@@ -57,7 +57,7 @@ def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
         if lines:
             alike.setdefault((job.role, job.health, lines), []).append(job)
     for (role, health, lines), same in alike.items():
-        head = Text(_plain(_heading(role, same)), style="bold")
+        head = Text(printable(_heading(role, same)), style="bold")
         if health != "complete":
             head.append(f"  {health}", style=_COLOUR[health])
         yield head
@@ -78,7 +78,7 @@ def _heading(role: str | None, jobs: list[Job]) -> str:
 def _error(job: Job) -> Iterator[str]:
     if job.error is not None:
         where = f" ({job.error.action})" if job.error.action else ""
-        yield _plain(f"{job.error.type}: {job.error.message}{where}")
+        yield printable(f"{job.error.type}: {job.error.message}{where}")
 
 
 def _failed_cases(job: Job) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _failed_cases(job: Job) -> Iterator[str]:
             text = f"{case.case} did not reach its end"
         else:
             text = f"{case.level or ''} {case.case} failed".strip()
-        yield _plain(text)
+        yield printable(text)
 
 
 def _repeats_the_error(job: Job, case: Case) -> bool:
@@ -114,7 +114,7 @@ def _table(jobs: tuple[Job, ...]) -> Table:
         table.add_column("device", overflow="ellipsis", no_wrap=True)
         _add_result_columns(table)
         for job in jobs:
-            row = [str(job.id), _plain(job.role or "-"), _plain(job.device)]
+            row = [str(job.id), printable(job.role or "-"), printable(job.device)]
             table.add_row(*map(Text, row), *_results([job]), _took(job))
         return table
     table.add_column("role", overflow="ellipsis", no_wrap=True)
@@ -123,7 +123,7 @@ def _table(jobs: tuple[Job, ...]) -> Table:
     for role in dict.fromkeys(job.role for job in jobs):
         of_role = [job for job in jobs if job.role == role]
         longest = max(of_role, key=_duration_s)
-        row = [_plain(role or "-"), str(len(of_role))]
+        row = [printable(role or "-"), str(len(of_role))]
         table.add_row(*map(Text, row), *_results(of_role), _took(longest))
     return table
 
@@ -159,6 +159,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _plain(text: str) -> str:
-    """Text of a device or a definition, without what a terminal would act on."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+def printable(text: str) -> str:
+    """Text of a device or a definition on one line, without what a terminal would act on."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
