@@ -21,7 +21,7 @@ demo: $(READY)
 	$(BIN)/callboard run scenarios/demo.yaml
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not long'
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=long --timeout 1200

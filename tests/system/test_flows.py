@@ -121,18 +121,19 @@ def test_a_definition_without_roles_is_a_group_of_one(callboard: Callboard) -> N
     assert [each["case"] for each in job["results"] if each["suite"] == "0_smoke"] == ["kernel"]
 
 
-def test_fifty_nodes_meet_in_a_sync_and_read_each_other_in_a_wait_all(
-    callboard: Callboard,
+@pytest.mark.parametrize("nodes", [50, pytest.param(200, marks=pytest.mark.long)])
+def test_many_nodes_meet_in_a_sync_and_read_each_other_in_a_wait_all(
+    callboard: Callboard, nodes: int
 ) -> None:
     steps = [
         'lava-send hello "number=$(lava-self)"',
         "lava-wait-all hello",
-        f'lava-test-case all --shell test "$(grep -c number= "{BOOK}")" = 50',
+        f'lava-test-case all --shell test "$(grep -c number= "{BOOK}")" = {nodes}',
         "lava-sync met",
     ]
-    ran = callboard.run(definition({"node": [Test("meet", steps)]}, counts={"node": 50}))
+    ran = callboard.run(definition({"node": [Test("meet", steps)]}, counts={"node": nodes}))
     assert ran.exit_code == 0
-    for number in range(50):
+    for number in range(nodes):
         assert ran.results("node", number) == {
             "0_meet/multinode-send-hello": "pass",
             "0_meet/multinode-wait_all-hello": "pass",

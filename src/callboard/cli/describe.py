@@ -7,7 +7,7 @@ import click
 from callboard.actors.support import skip_reason
 from callboard.cli.application import output, verb
 from callboard.cli.inputs import definition
-from callboard.cli.output import as_json
+from callboard.cli.output import as_json, plain
 from callboard.definition import NodeJob, PipelineAction, pipeline, split
 
 Planned = tuple[NodeJob, tuple[PipelineAction, ...]]
@@ -36,7 +36,7 @@ def command(file: str, json: bool, quiet: bool, verbose: int, color: str) -> int
     for same in _by_role(jobs):
         lines += ["", _headline(same), *_lines(same[0][1])]
     for line in lines:
-        said.console.print(line, soft_wrap=True, markup=False)
+        said.console.print(plain(line), soft_wrap=True, markup=False)
     return 0
 
 
@@ -74,7 +74,8 @@ def _headline(same: list[Planned]) -> str:
     ids = f"job {first.id}" if first is last else f"jobs {first.id}-{last.id}"
     role = f", role {first.role.name}" if first.role else ""
     tags = f", tags {', '.join(first.tags)}" if first.tags else ""
-    return f"{ids}{role}: {first.device_type or 'no device of its own'}{tags}"
+    limit = f", at most {_limit(first.timeouts.job_s)}"
+    return f"{ids}{role}: {first.device_type or 'no device of its own'}{tags}{limit}"
 
 
 def _lines(actions: Sequence[PipelineAction]) -> Iterator[str]:

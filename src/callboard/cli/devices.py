@@ -5,7 +5,7 @@ import click
 from callboard.cli.application import output, verb
 from callboard.cli.inputs import devices_file
 from callboard.cli.options import DEVICES
-from callboard.cli.output import refusal
+from callboard.cli.output import plain, refusal
 from callboard.definition import DevicesFile
 
 SUPPORTED = frozenset({"local"})
@@ -48,7 +48,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
         tags = ", ".join(sorted(each.tags)) or "-"
         busy_now = "yes" if each.name in taken else "no"
         cells = (each.name, each.type, each.driver, tags, runs, busy_now)
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(plain(cell)) for cell in cells))
     said.console.print(table)
     return 0
 

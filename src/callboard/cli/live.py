@@ -93,9 +93,9 @@ class Lines:
         if text is None or node is None:
             return
         try:
-            print(f"{event.time_s:9.3f} {node.job} {node.role}: {text}", file=self._file)
+            print(f"{event.time_s:9.3f} {node.job} {printable(node.role)}: {text}", file=self._file)
             self._file.flush()
-        except OSError:  # nobody listens; the run goes on
+        except (OSError, ValueError):  # nobody listens, or can: the run goes on
             self._verbosity = -99
 
     def shown(self) -> AbstractContextManager[object]:
@@ -165,7 +165,7 @@ class Board:
 
     def note(self, text: str) -> None:
         """Print a line above the table."""
-        self._console.print(text, style="yellow", soft_wrap=True)
+        self._console.print(printable(text), style="yellow", soft_wrap=True, markup=False)
 
     def table(self, now_s: float) -> RenderableType:
         """The nodes at `now_s` seconds of the run, as many as fit the screen."""

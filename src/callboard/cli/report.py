@@ -11,7 +11,12 @@ from callboard.report import ReportError, derive, document, summary
 
 @verb("report")
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--junit", type=click.Path(path_type=Path), help="Where to write the JUnit file.")
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    envvar="CALLBOARD_JUNIT",
+    help="Where to write the JUnit file.",
+)
 def command(
     directory: Path, junit: Path | None, json: bool, quiet: bool, verbose: int, color: str
 ) -> int:
