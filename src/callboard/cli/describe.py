@@ -75,7 +75,13 @@ def _headline(same: list[Planned]) -> str:
     role = f", role {first.role.name}" if first.role else ""
     tags = f", tags {', '.join(first.tags)}" if first.tags else ""
     limit = f", at most {_limit(first.timeouts.job_s)}"
-    return f"{ids}{role}: {first.device_type or 'no device of its own'}{tags}{limit}"
+    return f"{ids}{role}: {_device(first)}{tags}{limit}"
+
+
+def _device(job: NodeJob) -> str:
+    if job.role is not None and job.role.host_role is not None:
+        return f"a guest on the device of {job.role.host_role}"
+    return job.device_type or "no device"
 
 
 def _lines(actions: Sequence[PipelineAction]) -> Iterator[str]:

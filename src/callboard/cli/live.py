@@ -1,8 +1,8 @@
 """How a run is shown while it runs: a table on a terminal, plain lines elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 import anyio
@@ -150,9 +150,15 @@ class Board:
         """Note what it changes."""
         self._nodes(event)
 
-    def shown(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def shown(self) -> Iterator[None]:
         """On the screen while the context is open; the table vanishes with it."""
-        return self._live
+        self._live.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # the terminal is gone, and the table with it
+                self._live.stop()
 
     async def refresh(self, time_s: Callable[[], float]) -> None:
         """Draw until cancelled, or until the terminal is gone."""
@@ -164,8 +170,9 @@ class Board:
             return
 
     def note(self, text: str) -> None:
-        """Print a line above the table."""
-        self._console.print(printable(text), style="yellow", soft_wrap=True, markup=False)
+        """Print a line above the table, if there still is a terminal."""
+        with suppress(OSError):
+            self._console.print(printable(text), style="yellow", soft_wrap=True, markup=False)
 
     def table(self, now_s: float) -> RenderableType:
         """The nodes at `now_s` seconds of the run, as many as fit the screen."""

@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -97,8 +98,9 @@ class Output:
             self.log.print(_text(each), soft_wrap=True, highlight=False, markup=False)
 
     def note(self, text: str, style: str | None = None) -> None:
-        """Print a line on standard error."""
-        self.log.print(plain(text), style=style, soft_wrap=True, highlight=False, markup=False)
+        """Print a line on standard error, if somebody is there to read it."""
+        with suppress(OSError):
+            self.log.print(plain(text), style=style, soft_wrap=True, highlight=False, markup=False)
 
     def _console(self, *, stderr: bool) -> "Console":
         from rich.console import Console

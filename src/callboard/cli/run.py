@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 import re
 import signal
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import anyio
 import click
+from attrs import evolve
 
 from callboard.cli.application import INTERRUPTED, output, verb
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
 from callboard.cli.options import DEVICES, STRICT
 from callboard.cli.output import Output, Refusal, refusal
+from callboard.cli.streams import abandon_output
 from callboard.definition import Definition
 from callboard.events import LOG_NAME, read_log
 from callboard.report import Run, derive, document, fold, summary
@@ -118,9 +121,8 @@ def command(
     said = output(json, quiet, verbose, color)
     _refuse_unsupported(network, coordinator, nats)
     found, _ = definition(file, said)
-    target = Path(directory) if directory else _default_directory(found.job_name)
     setup = Setup(
-        target,
+        Path(directory) if directory else _FOLDER,
         devices=devices_file(devices, said),
         first_id=first_id,
         strict=strict,
@@ -130,7 +132,10 @@ def command(
     )
     if errors := problems(found, setup):
         raise Refusal(*errors)
-    made = _make(target)
+    made = _make(setup.directory)
+    if not directory:
+        setup = evolve(setup, directory=_make_new(found.job_name))
+        made.insert(0, setup.directory)
     try:
         return anyio.run(_Execution(found, setup, said, view(said), junit).run)
     except _NotStarted as error:
@@ -164,11 +169,13 @@ class _Execution:
 
     async def run(self) -> int:
         """Run the group; returns the exit code."""
-        with anyio.open_signal_receiver(*_SIGNALS) as signals:
+        heard = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+        with anyio.open_signal_receiver(*heard) as signals:
             code, log_error = await self._run_group(signals)
-        if log_error is not None:
-            self._error(f"the run can't be recorded any more: {log_error}")
-        return self._report(code, failed=log_error is not None)
+            if log_error is not None:
+                self._error(f"the run can't be recorded any more: {log_error}")
+            # Here signals wait, for an impatient one must not cost the reports.
+            return self._report(code, failed=log_error is not None)
 
     async def _run_group(self, signals: AsyncIterator[signal.Signals]) -> tuple[int, object]:
         began_s = anyio.current_time()
@@ -231,7 +238,12 @@ class _Execution:
                 self._error(f"the reports can't be written: {error}")
             run = fold(read_log(directory / LOG_NAME))
             code = code if code == INTERRUPTED else 3
-        self._show(run, code)
+        try:
+            self._show(run, code)
+        except OSError:
+            if code != INTERRUPTED:  # the terminal may have gone, which is why
+                raise
+            abandon_output()
         return code
 
     def _show(self, run: Run, code: int) -> None:
@@ -278,16 +290,20 @@ def _refuse_unsupported(network: str, coordinator: str | None, nats: str | None)
             raise refusal("CB101", f"{option} is not supported yet", "run without it")
 
 
-def _default_directory(name: str) -> Path:
-    """A directory that doesn't exist yet, named by time and job."""
+def _make_new(name: str) -> Path:
+    """Make a directory named by time and job, which no other run gets."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
     base = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{safe}"
-    number = 1
-    path = _FOLDER / base
-    while path.exists():
-        number += 1
-        path = _FOLDER / f"{base}-{number}"
-    return path
+    names = (f"{base}-{number}" if number > 1 else base for number in itertools.count(1))
+    for path in map(_FOLDER.joinpath, names):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return path
+    raise AssertionError("names never end")
 
 
 def _make(directory: Path) -> list[Path]:
@@ -300,14 +316,16 @@ def _make(directory: Path) -> list[Path]:
         probe.unlink()
     except OSError as error:
         _remove(missing)
-        reason = error.strerror or str(error)
-        raise refusal(
-            "CB105", f"{directory} can't be written: {reason}", "name another with -o"
-        ) from error
+        raise _unwritable(directory, error) from error
     if (directory / LOG_NAME).exists():
         hint = "name another with -o, or remove it"
         raise refusal("CB105", f"{directory} holds a run already", hint)
     return missing
+
+
+def _unwritable(directory: Path, error: OSError) -> Refusal:
+    reason = error.strerror or str(error)
+    return refusal("CB105", f"{directory} can't be written: {reason}", "name another with -o")
 
 
 def _remove(folders: list[Path]) -> None:
