@@ -223,6 +223,20 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     assert (ran.stdout, ran.stderr) == ("demo: a MultiNode group, 3 jobs\n", "")
 
 
+@pytest.mark.parametrize(("name", "code"), [("demo", 0), ("missing-sender", 1)])
+def test_a_run_keeps_its_exit_code_and_reports_when_its_reader_leaves(
+    tmp_path: Path, name: str, code: int
+) -> None:
+    command = f"{' '.join(CALLBOARD)} run {SCENARIOS / name}.yaml -o out"
+    script = f"{command} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == str(code)
+    assert ran.stderr == ""
+    assert (tmp_path / "out/results.yaml").exists()
+
+
 @pytest.mark.parametrize("verb", ["run", "describe", "report", "devices", "completion"])
 def test_every_verb_has_help_and_the_common_options(tmp_path: Path, verb: str) -> None:
     text = callboard(tmp_path, verb, "--help").stdout

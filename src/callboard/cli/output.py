@@ -105,11 +105,18 @@ class Output:
     def _console(self, *, stderr: bool) -> "Console":
         from rich.console import Console
 
+        class Pipe(Console):
+            """A console whose reader may leave: the caller decides what that means."""
+
+            def on_broken_pipe(self) -> None:
+                """Called while the exception is being handled; rich would end the program."""
+                raise  # noqa: PLE0704 - see above
+
         # Whoever sets NO_COLOR to nothing has not set it (no-color.org).
         unstyled = self.color == "never" or (
             self.color == "auto" and bool(os.environ.get("NO_COLOR"))
         )
-        return Console(
+        return Pipe(
             stderr=stderr,
             force_terminal=True if self.color == "always" else None,
             color_system=None if unstyled else "auto",

@@ -240,6 +240,8 @@ class _Execution:
             code = code if code == INTERRUPTED else 3
         try:
             self._show(run, code)
+        except BrokenPipeError:  # who reads no more of the summary may still want the exit code
+            abandon_output()
         except OSError:
             if code != INTERRUPTED:  # the terminal may have gone, which is why
                 raise
