@@ -53,13 +53,16 @@ _FOLDER = Path("callboard-runs")
     help="Id of the first job.  [default: the next free one]",
 )
 @click.option(
-    "--no-check", is_flag=True, envvar="CALLBOARD_NO_CHECK", help="Don't prove the group first."
+    "--no-check",
+    is_flag=True,
+    envvar="CALLBOARD_NO_CHECK",
+    help="Don't prove the group first; there is no proof yet.",
 )
 @click.option(
     "--no-fail-fast",
     is_flag=True,
     envvar="CALLBOARD_NO_FAIL_FAST",
-    help="Let waits that can't be satisfied run into their limits.",
+    help="Let waits that can't be satisfied run into their limits; in this version all do.",
 )
 @click.option(
     "--deadlock-grace",
@@ -68,7 +71,7 @@ _FOLDER = Path("callboard-runs")
     show_default=True,
     metavar="S",
     envvar="CALLBOARD_DEADLOCK_GRACE",
-    help="Seconds after which a group in which all wait counts as stuck.",
+    help="Seconds after which a group in which all wait counts as stuck; no effect yet.",
 )
 @click.option(
     "--no-sandbox",
