@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from callboard.actors.allocation import allocate, serves
-from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.local import unable
 from callboard.actors.testshell import TEST_SHELLS
 from callboard.actors.work import WORK
 from callboard.definition.devices import Device
@@ -145,7 +145,7 @@ def skip_reason(action: PipelineAction) -> str | None:
     """Why a local node skips an action, None when it doesn't."""
     if action.children or action.name in WORK or action.name in TEST_SHELLS:
         return None
-    return LocalNode("check").unable(action.name)
+    return unable(action.name)
 
 
 def _leaves(pipeline: Sequence[PipelineAction]) -> Iterator[PipelineAction]:

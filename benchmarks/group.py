@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -15,11 +14,12 @@ import anyio
 import yaml
 
 from benchmarks.measurement import Measurement
-from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.sandboxed import Sandbox, SandboxedNode, open_sandbox
 from callboard.actors.drivers.terminal import Terminal
 from callboard.actors.group import Group, Placement
 from callboard.actors.messages import RunGroup
 from callboard.definition import pipeline, read_text, split
+from callboard.definition.devices import LocalLimits
 from callboard.journal import Journal, LogFile
 from callboard.runtime import ActorSystem
 
@@ -62,10 +62,8 @@ def definition(nodes: int, steps: list[str]) -> str:
 class _TimedTerminal(Terminal):
     """A terminal that notes when a sync is read from it, and when its reply has been written."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
-    ) -> None:
-        super().__init__(command, environment, folder)
+    def __init__(self, master: int) -> None:
+        super().__init__(master)
         self._tail = b""
         self._sync = b""
         self._answered = False
@@ -95,15 +93,13 @@ class _TimedTerminal(Terminal):
 _SYNC = re.compile(rb"<LAVA_MULTI_NODE> <LAVA_SYNC (\S+)>")
 
 
-class _TimedNode(LocalNode):
-    def __init__(self, name: str, terminals: list[_TimedTerminal]) -> None:
-        super().__init__(name)
+class _TimedNode(SandboxedNode):
+    def __init__(self, name: str, sandbox: Sandbox, terminals: list[_TimedTerminal]) -> None:
+        super().__init__(name, sandbox, LocalLimits())
         self._timed = terminals
 
-    def terminal(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
-    ) -> Terminal:
-        timed = _TimedTerminal(command, environment, folder)
+    def terminal(self, master: int) -> Terminal:
+        timed = _TimedTerminal(master)
         self._timed.append(timed)
         return timed
 
@@ -113,10 +109,26 @@ async def _sync_latencies(log: Path) -> list[float]:
     loaded, diagnostics = read_text(definition(_SYNC_NODES, steps))
     assert loaded is not None, diagnostics
     terminals: list[_TimedTerminal] = []
-    placements = tuple(
-        Placement(job, pipeline(job), f"local-{job.id}", "local", _TimedNode("bench", terminals))
-        for job in split(loaded, first_id=1, group="benchmark")
-    )
+    async with open_sandbox() as sandbox:
+        placements = tuple(
+            Placement(
+                job,
+                pipeline(job),
+                f"local-{job.id}",
+                "local",
+                _TimedNode(f"bench-{job.id}", sandbox, terminals),
+            )
+            for job in split(loaded, first_id=1, group="benchmark")
+        )
+        await _run_group(placements, log)
+    return [
+        max(each.written_s[sync] for each in terminals)
+        - max(each.read_s[sync] for each in terminals)
+        for sync in terminals[0].read_s
+    ]
+
+
+async def _run_group(placements: tuple[Placement, ...], log: Path) -> None:
     with contextlib.closing(LogFile(log)) as sink:
         journal = Journal(anyio.current_time, sinks=[sink])
         over = anyio.Event()
@@ -126,11 +138,6 @@ async def _sync_latencies(log: Path) -> list[float]:
             )
             await group.tell(RunGroup())
             await over.wait()
-    return [
-        max(each.written_s[sync] for each in terminals)
-        - max(each.read_s[sync] for each in terminals)
-        for sync in terminals[0].read_s
-    ]
 
 
 async def _raw_barrier() -> float:

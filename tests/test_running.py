@@ -8,7 +8,7 @@ import pytest
 from tests.system.harness import Test, definition
 
 import callboard
-from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.sandboxed import SandboxedNode
 from callboard.definition import read_text
 from callboard.events import CallMade, Event, JobEnded, RunEnded, RunStarted
 
@@ -123,14 +123,14 @@ async def test_an_interruption_before_the_first_action_cancels_every_job(tmp_pat
 async def test_a_node_that_can_not_be_prepared_is_a_fault_of_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = LocalNode.prepare
+    prepare = SandboxedNode.prepare
 
-    async def fail(node: LocalNode) -> None:
+    async def fail(node: SandboxedNode) -> None:
         if node.name == "local-1":
             raise OSError(28, "No space left on device")
         await prepare(node)
 
-    monkeypatch.setattr(LocalNode, "prepare", fail)
+    monkeypatch.setattr(SandboxedNode, "prepare", fail)
     text = definition({"a": [Test("t", ["true"])], "b": [Test("t", ["true"])]})
     result = await callboard.run(load(text), tmp_path / "run")
     assert (result.status, result.exit_code) == ("incomplete", 3)

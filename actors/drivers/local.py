@@ -1,18 +1,10 @@
-"""The local driver: a node is a shell on this machine, in a folder and a session of its own.
-
-The shell sees the machine as it is. What must not be shared by the nodes of a group is the
-node's own: its home, its temporary folder, its overlay and its MultiNode cache.
-"""
+"""What all nodes on this machine have in common, in a sandbox or not."""
 
 import os
-from collections.abc import Mapping, Sequence
+import pwd
 from pathlib import Path
 
-from callboard.actors.drivers import Console
-from callboard.actors.drivers.folder import NodeFolder
-from callboard.actors.drivers.processes import MARK, kill, kill_all
 from callboard.actors.drivers.terminal import Terminal
-from callboard.actors.overlay import File, write
 
 _BASH_SYSTEMS = frozenset(
     {"debian", "ubuntu", "fedora", "centos", "debian_installer", "centos_installer"}
@@ -21,7 +13,7 @@ _BASH_SYSTEMS = frozenset(
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_COMMAND_LOOP = 'trap : INT; while IFS= read -r line; do eval "$line"; done'
+COMMAND_LOOP = 'trap : INT; while IFS= read -r line; do eval "$line"; done'
 """A shell that reads commands from its terminal but prints no prompt and edits no lines."""
 
 _UNABLE = {
@@ -44,94 +36,67 @@ _UNABLE_ENDINGS = {
 
 
 class LocalNode:
-    """One shell's worth of this machine; see `callboard.actors.drivers.Node`.
+    """What `callboard.actors.drivers.Node` asks for and every local node answers alike.
 
     Args:
-        name: Name of the device, part of the folder's name.
+        name: Name of the device.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._folder: NodeFolder | None = None
         self._terminals: list[Terminal] = []
 
-    @property
-    def folder(self) -> NodeFolder:
-        """The node's own folder; raises RuntimeError before `prepare`."""
-        if self._folder is None:
-            raise RuntimeError(f"the node {self.name} is not prepared")
-        return self._folder
+    def terminal(self, master: int) -> Terminal:
+        """What one of the node's shells runs on; its descriptor is closed with it."""
+        return Terminal(master)
 
-    @property
-    def cache(self) -> str:
-        """Path of the MultiNode cache: the node's own, since nodes share /tmp."""
-        return str(self.folder.path / "lava_multi_node_cache.txt")
-
-    def overlay_root(self, job_id: int) -> str:
-        """The overlay lies in the node's folder, for `/lava-<id>` would be shared."""
-        return str(self.folder.path / f"lava-{job_id}")
+    def hang_up(self) -> None:
+        """Close every terminal of the node."""
+        for terminal in self._terminals:
+            terminal.close()
+        self._terminals.clear()
 
     def shell(self, os: str | None) -> str:
         """`/bin/bash` for systems that LAVA tests with bash if it is there, else `/bin/sh`."""
         return "/bin/bash" if os in _BASH_SYSTEMS and Path("/bin/bash").exists() else "/bin/sh"
 
     def unable(self, action: str) -> str | None:
-        """Downloads, flashing, power and virtual machines are not what this driver does."""
-        ending = next((why for end, why in _UNABLE_ENDINGS.items() if action.endswith(end)), None)
-        return _UNABLE.get(action, ending)
+        """Why a local node can't execute an action; see `unable`."""
+        return unable(action)
 
-    async def prepare(self) -> None:
-        """Make the node's folder; raises OSError."""
-        self._folder = NodeFolder(self.name)
 
-    async def install(self, files: tuple[File, ...], root: str) -> None:
-        """Write files below `root`; raises OSError."""
-        write(files, Path(root))
+def unable(action: str) -> str | None:
+    """Why no local node can execute an action: downloads, flashing, power, virtual machines."""
+    ending = next((why for end, why in _UNABLE_ENDINGS.items() if action.endswith(end)), None)
+    return _UNABLE.get(action, ending)
 
-    async def open_shell(self) -> Console:
-        """Start a shell on a terminal of its own; raises OSError."""
-        terminal = self.terminal(
-            ["/bin/sh", "-c", _COMMAND_LOOP], self._environment(), self.folder.path / "home"
-        )
-        self._terminals.append(terminal)
-        return terminal
 
-    def terminal(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
-    ) -> Terminal:
-        """What a shell runs on; see `Terminal`."""
-        return Terminal(command, environment, folder)
+def environment(home: Path) -> dict[str, str]:
+    """The variables that a node's shell starts with."""
+    name = user()
+    return {
+        "PATH": os.environ.get("PATH", _PATH),
+        "HOME": str(home),
+        "USER": name,
+        "LOGNAME": name,
+        "SHELL": "/bin/sh",
+        "TERM": "dumb",
+        "LANG": "C.UTF-8",
+    }
 
-    def kill(self) -> None:
-        """Kill every process of the node."""
-        if self._folder is not None:
-            kill([each.process for each in self._terminals], self._folder.mark)
 
-    async def release(self) -> None:
-        """Kill what is left of the node and remove its folder."""
-        if self._folder is None:
-            return
-        if self._terminals:
-            # Before they are closed: a shell that has ended no longer knows its children.
-            await kill_all([each.process for each in self._terminals], self._folder.mark)
-        for terminal in self._terminals:
-            terminal.close()
-        self._terminals.clear()
-        folder, self._folder = self._folder, None
-        folder.remove()
+def user() -> str:
+    """The name of the user that runs callboard."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
-    def _environment(self) -> dict[str, str]:
-        folder = self.folder.path
-        user = os.environ.get("USER", "root")
-        return {
-            "PATH": os.environ.get("PATH", _PATH),
-            "HOME": str(folder / "home"),
-            "TMPDIR": str(folder / "tmp"),
-            "USER": user,
-            "LOGNAME": user,
-            "SHELL": "/bin/sh",
-            "TERM": "dumb",
-            "LANG": "C.UTF-8",
-            "LAVA_MULTI_NODE_CACHE": self.cache,
-            MARK: self.folder.mark,
-        }
+
+def home() -> Path:
+    """The home of the user that runs callboard; the root folder where it has none."""
+    try:
+        folder = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        return Path("/")
+    return folder if os.access(folder, os.X_OK) else Path("/")

@@ -1,13 +1,10 @@
-"""A console on a pseudo-terminal: a process that thinks somebody types."""
+"""A console on a pseudo-terminal: its processes think that somebody types."""
 
 import asyncio
 import contextlib
 import os
-import subprocess
 import termios
 from collections import deque
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import anyio
 
@@ -16,47 +13,22 @@ _MOST_PENDING_BYTES = 1_048_576
 
 
 class Terminal:
-    """A command on a pseudo-terminal in canonical mode, without echo and output processing.
+    """The master side of a pseudo-terminal, set to canonical mode without echo.
 
     Args:
-        command: Program and arguments; it becomes the leader of a session of its own.
-        environment: The whole environment of the command.
-        folder: Its working folder.
-
-    Raises:
-        OSError: The command can't be started, or there is no pseudo-terminal left.
+        master: Its descriptor, which this object closes.
     """
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], folder: Path
-    ) -> None:
-        self._master, slave = os.openpty()
-        try:
-            os.set_blocking(self._master, False)
-            self._quieten(slave)
-            self.process = subprocess.Popen(
-                ["setsid", "--ctty", *command],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                cwd=folder,
-                env=dict(environment),
-            )
-        except BaseException:
-            os.close(self._master)
-            raise
-        finally:
-            os.close(slave)
+    def __init__(self, master: int) -> None:
+        self._master = master
+        os.set_blocking(master, False)
+        iflag, oflag, cflag, lflag, *rest = termios.tcgetattr(master)
+        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ECHOCTL)
+        oflag &= ~termios.OPOST
+        termios.tcsetattr(master, termios.TCSANOW, [iflag, oflag, cflag, lflag, *rest])
         self._open = True
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
-
-    @staticmethod
-    def _quieten(slave: int) -> None:
-        iflag, oflag, cflag, lflag, *rest = termios.tcgetattr(slave)
-        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ECHOCTL)
-        oflag &= ~termios.OPOST
-        termios.tcsetattr(slave, termios.TCSANOW, [iflag, oflag, cflag, lflag, *rest])
 
     async def receive(self) -> bytes:
         """The next output, nothing at the end; see `Console.receive`."""

@@ -3,19 +3,21 @@
 import contextlib
 import datetime as dt
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 import anyio
 from attrs import frozen
 
+from callboard.actors.drivers import Node
+from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import sweep
-from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.sandboxed import SandboxedNode, open_sandbox
 from callboard.actors.group import Group, Placement
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
-from callboard.definition.devices import DevicesFile
+from callboard.definition.devices import DevicesFile, LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
 from callboard.events import (
@@ -163,6 +165,7 @@ async def open_group(
 
     Raises:
         QueueTimeout: The devices stayed busy for longer than the definition allows.
+        SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
@@ -171,21 +174,37 @@ async def open_group(
     first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
     name = str(uuid.uuid4())
     jobs = split(definition, first_id=first_id, group=name)
-    with contextlib.ExitStack() as resources:
+    async with contextlib.AsyncExitStack() as resources:
         names = {job.id: f"local-{number}" for number, job in enumerate(jobs, start=1)}
+        limits = dict.fromkeys(names, LocalLimits())
         if setup.devices is not None:
             usable = [each for each in setup.devices.devices if each.driver == "local"]
             limit_s = definition.timeouts.queue_s
             reserved = await reserve(jobs, setup.devices, usable, limit_s, waiting)
             resources.callback(reserved.release)
             names = {job: device.name for job, device in reserved.devices.items()}
+            limits = {job: device.limits for job, device in reserved.devices.items()}
+        nodes = await _nodes(names, limits, setup, resources)
         placements = tuple(
-            Placement(job, pipeline(job), names[job.id], "local", LocalNode(names[job.id]))
-            for job in jobs
+            Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
         )
         log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
         async with _recorded(definition, name, placements, log, observers) as live:
             yield live
+
+
+async def _nodes(
+    names: Mapping[int, str],
+    limits: Mapping[int, LocalLimits],
+    setup: Setup,
+    resources: contextlib.AsyncExitStack,
+) -> dict[int, Node]:
+    """A node for every job, in a sandbox unless the setup says otherwise."""
+    if not setup.sandbox:
+        return {job: BareNode(name) for job, name in names.items()}
+    sandbox = await resources.enter_async_context(open_sandbox())
+    await sandbox.probe()
+    return {job: SandboxedNode(name, sandbox, limits[job]) for job, name in names.items()}
 
 
 @contextlib.asynccontextmanager

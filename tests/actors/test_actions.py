@@ -9,7 +9,7 @@ from attrs import evolve
 from callboard.actors import action as action_module
 from callboard.actors.action import action
 from callboard.actors.context import JobContext
-from callboard.actors.drivers.local import LocalNode
+from callboard.actors.drivers.bare import BareNode
 from callboard.actors.errors import InfrastructureError, JobError, LAVATimeoutError
 from callboard.actors.messages import Done, JobData, JobMessage, Run
 from callboard.definition import NodeJob, PipelineAction, read_text, split
@@ -90,7 +90,7 @@ class Bench:
         journal = Journal(anyio.current_time, sinks=[self.events.append])
         async with ActorSystem() as system:
             owner = system.spawn(Owner, "owner")
-            context = JobContext(job(), (top,), LocalNode("n"), (), journal, owner, None)
+            context = JobContext(job(), (top,), BareNode("n"), (), journal, owner, None)
             ref = system.spawn(lambda: action(top, context), "action")
             return await ref.ask(Run(JobData(), anyio.current_time() + within_s))
 

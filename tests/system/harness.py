@@ -1,5 +1,6 @@
 """Drives the command line as a user does, and reads what a run leaves."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -133,6 +134,15 @@ class Ran:
         return [entry["msg"] for entry in log if entry["lvl"] == "target"]
 
 
+def _running() -> Iterator[tuple[int, str, bytes]]:
+    """Every process that can be looked at: its id, PID namespace and environment."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                space = str((entry / "ns/pid").readlink())
+                yield int(entry.name), space, (entry / "environ").read_bytes()
+
+
 @frozen
 class Callboard:
     """The command line, in a folder of its own in which nothing may be left."""
@@ -177,13 +187,14 @@ class Callboard:
         return Ran(process.returncode, json.loads(stdout), directory, stderr)
 
     def processes(self) -> Iterator[int]:
-        """The living processes of this test's nodes, found by their environment."""
-        wanted = f"={self.temporary}/".encode()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal():
-                try:
-                    environment = (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if wanted in environment:
-                    yield int(entry.name)
+        """The living processes of this test, in a sandbox or not.
+
+        They are found by their environment, and those of a sandbox by its first process, which
+        has it from callboard.
+        """
+        wanted = str(self.temporary).encode()
+        own = str(Path("/proc/self/ns/pid").readlink())
+        found = {each: space for each, space, variables in _running() if wanted in variables}
+        spaces = set(found.values()) - {own}
+        yield from found
+        yield from (each for each, space, _ in _running() if space in spaces and each not in found)

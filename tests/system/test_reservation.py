@@ -29,8 +29,12 @@ def rack(callboard: Callboard) -> Path:
     return path
 
 
-def start(callboard: Callboard, path: Path, rack: Path, output: str) -> "subprocess.Popen[str]":
-    return callboard.start("run", str(path), "--json", "--devices", str(rack), "-o", output)
+def start(
+    callboard: Callboard, path: Path, rack: Path, output: str, *options: str
+) -> "subprocess.Popen[str]":
+    return callboard.start(
+        "run", str(path), "--json", "--devices", str(rack), "-o", output, *options
+    )
 
 
 def line_of(process: "subprocess.Popen[str]", text: str) -> None:
@@ -108,11 +112,12 @@ def test_ctrl_c_ends_the_wait_for_devices(callboard: Callboard, rack: Path) -> N
     first.communicate(timeout=30)
 
 
-def test_a_run_that_is_killed_holds_no_devices_and_is_swept_up_by_the_next(
+def test_a_run_without_sandbox_that_is_killed_is_swept_up_by_the_next(
     callboard: Callboard, rack: Path
 ) -> None:
     detached = Test("t", ["setsid sh -c 'trap \"\" HUP; sleep 600' &", *ENDLESS.steps])
-    first = start(callboard, write(callboard, "endless", detached), rack, "first")
+    endless = write(callboard, "endless", detached)
+    first = start(callboard, endless, rack, "first", "--no-sandbox")
     under_way(callboard, "first", first)
     first.kill()
     first.communicate(timeout=30)

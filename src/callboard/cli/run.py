@@ -14,6 +14,7 @@ import anyio
 import click
 from attrs import evolve
 
+from callboard.actors.drivers.sandboxed import SandboxUnavailable
 from callboard.cli.application import INTERRUPTED, output, verb
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
@@ -77,7 +78,7 @@ _FOLDER = Path("callboard-runs")
     "--no-sandbox",
     is_flag=True,
     envvar="CALLBOARD_NO_SANDBOX",
-    help="Let local nodes change this machine; the only way in this version.",
+    help="Let local nodes see and change this machine itself.",
 )
 @click.option(
     "--network",
@@ -135,6 +136,9 @@ def command(
     )
     if errors := problems(found, setup):
         raise Refusal(*errors)
+    if no_sandbox:
+        text = "nodes are shells on this machine itself and can change it (--no-sandbox)"
+        said.note(f"callboard: warning: {text}", style="yellow")
     made = _make(setup.directory)
     if not directory:
         setup = evolve(setup, directory=_make_new(found.job_name))
@@ -274,6 +278,10 @@ async def _started(
             raise _NotStarted("CB105", "the directory holds a run already") from error
         except QueueTimeout as error:
             raise _NotStarted("CB110", str(error), exit_code=3) from error
+        except SandboxUnavailable as error:
+            text = f"this machine can't make throw-away nodes: {error}"
+            hint = "`callboard doctor` says what is missing; --no-sandbox runs without"
+            raise _NotStarted("CB100", text, hint) from error
         except (OSError, ValueError) as error:
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
             raise _NotStarted("CB108", str(error), hint) from error

@@ -193,6 +193,10 @@ CB090 bad call for an address
 CB091 login finds no address
     `hostID` and `host_key` of a guest's boot repeat the `messageID` and the key of the call
     that fetches the address.
+CB100 no sandbox
+    A local node is a throw-away view of this machine, made of namespaces and overlays.
+    `callboard doctor` says what this machine lacks. With `--no-sandbox` nodes are shells on
+    the machine itself, which they can change.
 CB101 not supported yet
     callboard understands this part of the definition, but can't run it yet. The definition
     is valid; run it without this part.
@@ -300,5 +304,5 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in range(101, 111))
+RUN_CODES = frozenset(f"CB{number}" for number in range(100, 111))
 """Those that only appear when a command is carried out, not when a definition is read."""

@@ -27,6 +27,21 @@ _EXAMPLE = "write for instance `devices: {rack-1: {type: qemu, driver: local}}`"
 
 
 @frozen
+class LocalLimits:
+    """What one local node may use of this machine.
+
+    Attributes:
+        processes: How many processes and threads may live at once.
+        memory_bytes: Memory of all its processes, files in memory included.
+        disk_bytes: How much it can write; its files are in memory.
+    """
+
+    processes: int = 1024
+    memory_bytes: int = 4 * 2**30
+    disk_bytes: int = 2**30
+
+
+@frozen
 class Device:
     """A device that a node can run on.
 
@@ -35,6 +50,7 @@ class Device:
         driver: How callboard reaches it.
         tags: Those that a role may ask for.
         options: The driver's own keys, as plain data.
+        limits: What a node of the driver `local` may use.
     """
 
     name: str
@@ -43,6 +59,7 @@ class Device:
     driver: Driver = "local"
     tags: frozenset[str] = frozenset()
     options: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    limits: LocalLimits = LocalLimits()
 
 
 @frozen

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from callboard.actors.drivers import Console
+from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import NodeFolder, sweep
-from callboard.actors.drivers.local import LocalNode
 from callboard.actors.drivers.processes import children, lives, marked
 from callboard.actors.overlay import File
 
@@ -43,7 +43,7 @@ async def ask(console: Console, command: str) -> str:
 
 
 async def test_a_shell_reads_commands_without_echo_or_prompt() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         console = await node.open_shell()
@@ -56,7 +56,7 @@ async def test_a_shell_reads_commands_without_echo_or_prompt() -> None:
 
 
 async def test_a_node_has_its_own_home_temporary_folder_and_cache(temporary: Path) -> None:
-    nodes = [LocalNode("n"), LocalNode("n")]
+    nodes = [BareNode("n"), BareNode("n")]
     seen: set[str] = set()
     for node in nodes:
         await node.prepare()
@@ -73,7 +73,7 @@ async def test_a_node_has_its_own_home_temporary_folder_and_cache(temporary: Pat
 
 
 async def test_files_are_installed_where_the_node_sees_them() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         root = node.overlay_root(7)
@@ -84,7 +84,7 @@ async def test_files_are_installed_where_the_node_sees_them() -> None:
 
 
 async def test_an_interrupt_ends_the_command_and_not_the_shell() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         console = await node.open_shell()
@@ -97,7 +97,7 @@ async def test_an_interrupt_ends_the_command_and_not_the_shell() -> None:
 
 
 async def test_much_input_is_kept_until_the_device_reads_and_too_much_is_refused() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         console = await node.open_shell()
@@ -114,7 +114,7 @@ async def test_much_input_is_kept_until_the_device_reads_and_too_much_is_refused
 
 
 async def test_the_end_of_the_shell_is_the_end_of_its_output() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         console = await node.open_shell()
@@ -127,7 +127,7 @@ async def test_the_end_of_the_shell_is_the_end_of_its_output() -> None:
 
 
 async def test_closing_ends_a_waiting_read() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     try:
         console = await node.open_shell()
@@ -154,7 +154,7 @@ DETACHED = [
 async def test_release_ends_every_process_however_it_detached_itself(
     command: str,
 ) -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     await node.prepare()
     mark = node.folder.mark
     console = await node.open_shell()
@@ -168,7 +168,7 @@ async def test_release_ends_every_process_however_it_detached_itself(
 
 
 async def test_a_node_that_was_never_prepared_has_nothing_to_release() -> None:
-    node = LocalNode("n")
+    node = BareNode("n")
     node.kill()
     await node.release()
 
@@ -183,7 +183,7 @@ async def test_a_node_that_was_never_prepared_has_nothing_to_release() -> None:
     ],
 )
 async def test_a_node_says_what_it_can_not_do(action: str, able: bool) -> None:
-    assert (LocalNode("n").unable(action) is None) == able
+    assert (BareNode("n").unable(action) is None) == able
 
 
 # What a callboard that was killed leaves

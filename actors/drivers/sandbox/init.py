@@ -1,0 +1,145 @@
+"""The first process of a node: makes the node's view, then serves callboard until it is gone.
+
+Every process of the node ends with this one (pid_namespaces(7)), and this one ends when its
+socket is closed at the other side, whatever has closed it.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import tarfile
+import termios
+from typing import NoReturn, assert_never
+
+from callboard.actors.drivers.sandbox import kernel, view, wire
+from callboard.actors.drivers.sandbox.kernel import Capability, Namespace
+from callboard.actors.drivers.sandbox.limits import Cgroups
+from callboard.actors.drivers.sandbox.view import View
+from callboard.actors.drivers.sandbox.wire import (
+    Done,
+    Failed,
+    MakeNode,
+    OpenShell,
+    Packet,
+    Started,
+    Unpack,
+)
+
+
+def run(
+    peer: socket.socket, request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int
+) -> NoReturn:
+    """Be the first process of a node; to be called in a process just made for it.
+
+    Args:
+        peer: The socket to callboard; every other open file is closed.
+        request: The node to be.
+        cgroups: Where its limits are made already.
+        group: The name of its cgroups.
+        uid: The user that runs callboard, and its nodes.
+        gid: Its group.
+    """
+    try:
+        signal.signal(signal.SIGCHLD, _reap)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        kernel.die_with_parent()
+        _prepare(request, cgroups, group, uid, gid)
+        _close_all_but(peer.fileno())
+        wire.send(peer, Done(tuple(sorted(cgroups.controllers))))
+        while packet := wire.receive(peer):
+            _serve(peer, packet)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            wire.send(peer, _failed(error))
+    finally:
+        os._exit(0)
+
+
+def _prepare(request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int) -> None:
+    root = uid == 0
+    if not root:
+        kernel.be_the_same_user(uid, gid)
+    cgroups.enter(group)
+    kernel.unshare(Namespace.CGROUP)
+    writable = wire.as_paths(request.writable)
+    view.enter(View(request.name, root, uid, gid, request.disk_bytes, writable))
+    request.limits.apply(cgroups.controllers)
+    kernel.keep_capabilities(Capability if root else ())
+    kernel.be_unreadable()
+
+
+def _close_all_but(kept: int) -> None:
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _serve(peer: socket.socket, packet: Packet) -> None:
+    terminal = None
+    try:
+        match packet.message:
+            case OpenShell() as request:
+                terminal = _open_shell(request)
+            case Unpack():
+                _unpack(*packet.files)
+            case MakeNode() | Started() | Done() | Failed():
+                raise OSError(0, "not for a node")
+            case _:
+                assert_never(packet.message)
+    except OSError as error:
+        wire.send(peer, _failed(error))
+    except tarfile.TarError as error:
+        wire.send(peer, Failed(0, str(error)))
+    else:
+        wire.send(peer, Done(), *([] if terminal is None else [terminal]))
+    finally:
+        for file in (*packet.files, *([] if terminal is None else [terminal])):
+            with contextlib.suppress(OSError):
+                os.close(file)
+
+
+def _failed(error: OSError) -> Failed:
+    where = f"{error.filename}: " if error.filename else ""
+    return Failed(error.errno or 0, f"{where}{error.strerror or error}")
+
+
+def _open_shell(request: OpenShell) -> int:
+    """Start the command as the leader of a session with a terminal of the node's own."""
+    master, slave = os.openpty()
+    if os.fork() == 0:
+        _be_command(request, slave)
+    os.close(slave)
+    return master
+
+
+def _be_command(request: OpenShell, slave: int) -> NoReturn:
+    try:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for standard in range(3):
+            os.dup2(slave, standard)
+        try:
+            os.chdir(request.folder)
+        except OSError:
+            os.chdir("/")
+        os.execvpe(request.command[0], list(request.command), request.environment)
+    except OSError as error:
+        os.write(2, f"{request.command[0]} can't be started: {error.strerror}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def _unpack(archive: int) -> None:
+    with (
+        os.fdopen(os.dup(archive), "rb") as opened,
+        tarfile.open(fileobj=opened) as members,
+    ):
+        members.extractall("/", filter="fully_trusted")
+
+
+def _reap(_number: int, _frame: object) -> None:
+    """Take note of every process that has ended: who has lost its parent has this one."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

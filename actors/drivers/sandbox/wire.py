@@ -1,0 +1,104 @@
+"""What callboard, the holder and the nodes' first processes say to each other.
+
+One message is one packet of a local socket: JSON, with open files beside it.
+"""
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import cattrs
+from attrs import field, frozen
+
+from callboard.actors.drivers.sandbox.limits import Limits
+
+_PACKET_BYTES = 131_072
+_MOST_FILES = 2
+
+
+@frozen
+class MakeNode:
+    """To the holder, with the node's socket: make a node."""
+
+    name: str
+    disk_bytes: int
+    limits: Limits
+    writable: tuple[str, ...]
+
+
+@frozen
+class OpenShell:
+    """To a node: start a command on a new terminal; answered with `Done` and the terminal."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    folder: str
+
+
+@frozen
+class Unpack:
+    """To a node, with an open tar archive: unpack it at the node's root; answered with `Done`."""
+
+
+@frozen
+class Started:
+    """From the holder, with a descriptor of the node's first process: it has one."""
+
+
+@frozen
+class Done:
+    """From a node: it is ready, or what was asked for is done."""
+
+    limited: tuple[str, ...] = ()
+
+
+@frozen
+class Failed:
+    """From a node: what was asked for can't be done, with the reason."""
+
+    number: int
+    reason: str
+
+    def error(self) -> OSError:
+        """The failure as it was raised there."""
+        return OSError(self.number, self.reason)
+
+
+Message = MakeNode | OpenShell | Unpack | Started | Done | Failed
+
+_KINDS: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message.__args__}
+_converter = cattrs.Converter()
+
+
+@frozen
+class Packet:
+    """A message with the open files that came with it; who receives it has to close them."""
+
+    message: Message
+    files: tuple[int, ...] = field(default=())
+
+
+def send(peer: socket.socket, message: Message, *files: int) -> None:
+    """Send a message with open files; raises OSError when the peer is gone."""
+    content = {"kind": type(message).__name__, **_converter.unstructure(message)}
+    socket.send_fds(peer, [json.dumps(content).encode()], list(files))
+
+
+def receive(peer: socket.socket) -> Packet | None:
+    """The next message, None when the peer is gone; raises OSError, BlockingIOError included."""
+    data, files, _flags, _address = socket.recv_fds(peer, _PACKET_BYTES, _MOST_FILES)
+    if not data:
+        return None
+    content = json.loads(data)
+    return Packet(_converter.structure(content, _KINDS[content.pop("kind")]), tuple(files))
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a local socket that keeps packets apart."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def as_paths(names: tuple[str, ...]) -> tuple[Path, ...]:
+    """Paths as they travel."""
+    return tuple(Path(name) for name in names)

@@ -1,0 +1,249 @@
+"""Local nodes in a sandbox: throw-away views of this machine; see `drivers.sandbox`."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+import anyio
+from attrs import frozen
+
+from callboard.actors.drivers import Console
+from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment, home
+from callboard.actors.drivers.sandbox import wire
+from callboard.actors.drivers.sandbox.limits import Limits
+from callboard.actors.drivers.sandbox.wire import (
+    Done,
+    Failed,
+    MakeNode,
+    Message,
+    OpenShell,
+    Started,
+    Unpack,
+)
+from callboard.actors.overlay import File, tarball
+from callboard.definition.devices import LocalLimits
+
+_CACHE = "/tmp/lava_multi_node_cache.txt"
+_HOLDER = "callboard.actors.drivers.sandbox.holder"
+
+
+class SandboxUnavailable(Exception):
+    """This machine can't make sandboxes; the text says which step it refused."""
+
+
+class Sandbox:
+    """What the sandboxed nodes of one run share: the process that holds them.
+
+    Args:
+        peer: The socket to the holder.
+    """
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+
+    def make(self, request: MakeNode) -> "Channel":
+        """Have a node made; its channel says when it is ready. Raises OSError."""
+        ours, theirs = wire.pair()
+        with theirs:
+            ours.setblocking(False)
+            wire.send(self._peer, request, theirs.fileno())
+        return Channel(ours)
+
+    async def probe(self) -> frozenset[str]:
+        """See whether a node can be made, by making one.
+
+        Returns:
+            What of the limits cgroups enforce: any of `pids` and `memory`.
+
+        Raises:
+            SandboxUnavailable: It can't.
+        """
+        node = SandboxedNode("probe", self, LocalLimits())
+        try:
+            await node.prepare()
+        except OSError as error:
+            raise SandboxUnavailable(error.strerror or str(error)) from error
+        finally:
+            await node.release()
+        return node.limited
+
+
+@contextlib.asynccontextmanager
+async def open_sandbox() -> AsyncIterator[Sandbox]:
+    """Start the holder; on leaving, it ends all nodes and has ended itself.
+
+    Raises:
+        OSError: The holder can't be started.
+    """
+    ours, theirs = wire.pair()
+    with theirs:
+        holder = subprocess.Popen(  # noqa: ASYNC220 - a fork, which is over in milliseconds
+            [sys.executable, "-P", "-m", _HOLDER, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is callboard's to handle
+        )
+    try:
+        ours.setblocking(False)
+        yield Sandbox(ours)
+    finally:
+        ours.close()
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(holder.wait)
+
+
+def _environment() -> Mapping[str, str]:
+    """The holder's variables; it must find the same callboard as this process."""
+    package = str(Path(str(files("callboard"))).parent)
+    known = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, known]))}
+
+
+@frozen
+class _Answer:
+    message: Message
+    files: tuple[int, ...]
+
+
+class Channel:
+    """The socket to the first process of a node.
+
+    Args:
+        peer: It, not blocking; this object closes it.
+    """
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+        self._process: int | None = None
+        self._lock = anyio.Lock()
+
+    async def ready(self) -> Done:
+        """Wait until the node has been made; raises OSError when it can't be."""
+        answer = await self._answer()
+        if isinstance(answer.message, Started):
+            self._process = answer.files[0]
+            answer = await self._answer()
+        if not isinstance(answer.message, Done):
+            raise OSError("the sandbox gave an answer that makes no sense")
+        return answer.message
+
+    async def ask(self, request: Message, *files: int) -> tuple[int, ...]:
+        """Have something done; returns the open files of the answer. Raises OSError."""
+        async with self._lock:
+            wire.send(self._peer, request, *files)
+            return (await self._answer()).files
+
+    async def _answer(self) -> _Answer:
+        while True:
+            try:
+                packet = wire.receive(self._peer)
+            except BlockingIOError:
+                await anyio.wait_readable(self._peer)
+                continue
+            if packet is None:
+                raise ConnectionResetError("the node's first process has ended")
+            if isinstance(packet.message, Failed):
+                raise packet.message.error()
+            return _Answer(packet.message, packet.files)
+
+    def kill(self) -> None:
+        """End every process of the node now."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """End every process of the node, and return when the last one has ended."""
+        self._peer.close()
+        if self._process is not None:
+            self.kill()
+            await anyio.wait_readable(self._process)
+            os.close(self._process)
+            self._process = None
+
+
+class SandboxedNode(LocalNode):
+    """A throw-away view of this machine.
+
+    Args:
+        name: Name of the device; the node's host name.
+        sandbox: Who holds it.
+        limits: What it may use.
+    """
+
+    def __init__(self, name: str, sandbox: Sandbox, limits: LocalLimits) -> None:
+        super().__init__(name)
+        self._sandbox = sandbox
+        self._limits = limits
+        self._channel: Channel | None = None
+        self.limited: frozenset[str] = frozenset()
+
+    @property
+    def cache(self) -> str:
+        """Path of the MultiNode cache, where LAVA has it: the node has a /tmp of its own."""
+        return _CACHE
+
+    @property
+    def _node(self) -> Channel:
+        if self._channel is None:
+            raise RuntimeError(f"the node {self.name} is not prepared")
+        return self._channel
+
+    def overlay_root(self, job_id: int) -> str:
+        """The overlay lies where LAVA has it."""
+        return f"/lava-{job_id}"
+
+    async def prepare(self) -> None:
+        """Make the node; raises OSError, whose text names the step that the machine refused."""
+        limits = self._limits
+        self._channel = self._sandbox.make(
+            MakeNode(
+                self.name,
+                limits.disk_bytes,
+                Limits(limits.processes, limits.memory_bytes),
+                tuple(str(each) for each in _writable()),
+            )
+        )
+        self.limited = frozenset((await self._channel.ready()).limited)
+
+    async def install(self, files: tuple[File, ...], root: str) -> None:
+        """Put files on the node, below `root`; raises OSError."""
+        with os.fdopen(os.memfd_create("overlay"), "wb") as archive:
+            archive.write(tarball(files, root))
+            archive.flush()
+            archive.seek(0)
+            await self._node.ask(Unpack(), archive.fileno())
+
+    async def open_shell(self) -> Console:
+        """Start a shell on a terminal of the node; raises OSError."""
+        folder = str(home())
+        command = ("/bin/sh", "-c", COMMAND_LOOP)
+        (master,) = await self._node.ask(OpenShell(command, environment(home()), folder))
+        terminal = self.terminal(master)
+        self._terminals.append(terminal)
+        return terminal
+
+    def kill(self) -> None:
+        """Kill every process of the node."""
+        if self._channel is not None:
+            self._channel.kill()
+
+    async def release(self) -> None:
+        """End the node; what it was goes with its last process."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+        self.hang_up()
+
+
+def _writable() -> tuple[Path, ...]:
+    """What an ordinary user expects to be able to write to: home and the working folder."""
+    return home().resolve(), Path.cwd()
