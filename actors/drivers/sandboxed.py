@@ -16,6 +16,7 @@ from attrs import frozen
 from callboard.actors.drivers import Console
 from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment, home
 from callboard.actors.drivers.sandbox import wire
+from callboard.actors.drivers.sandbox.cures import cure
 from callboard.actors.drivers.sandbox.limits import Limits
 from callboard.actors.drivers.sandbox.wire import (
     Done,
@@ -30,11 +31,21 @@ from callboard.actors.overlay import File, tarball
 from callboard.definition.devices import LocalLimits
 
 _CACHE = "/tmp/lava_multi_node_cache.txt"
+_MOST_MEMORY_BYTES = 4 * 2**30
+_MOST_DISK_BYTES = 2**30
 _HOLDER = "callboard.actors.drivers.sandbox.holder"
 
 
 class SandboxUnavailable(Exception):
-    """This machine can't make sandboxes; the text says which step it refused."""
+    """This machine can't make sandboxes; the text says which step it refused.
+
+    Args:
+        error: What it said.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.cure = cure(error)
 
 
 class Sandbox:
@@ -68,7 +79,7 @@ class Sandbox:
         try:
             await node.prepare()
         except OSError as error:
-            raise SandboxUnavailable(error.strerror or str(error)) from error
+            raise SandboxUnavailable(error) from error
         finally:
             await node.release()
         return node.limited
@@ -204,13 +215,12 @@ class SandboxedNode(LocalNode):
     async def prepare(self) -> None:
         """Make the node; raises OSError, whose text names the step that the machine refused."""
         limits = self._limits
+        machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        memory_bytes = limits.memory_bytes or min(_MOST_MEMORY_BYTES, machine_bytes // 2)
+        disk_bytes = limits.disk_bytes or min(_MOST_DISK_BYTES, machine_bytes // 4)
+        writable = tuple(str(each) for each in _writable())
         self._channel = self._sandbox.make(
-            MakeNode(
-                self.name,
-                limits.disk_bytes,
-                Limits(limits.processes, limits.memory_bytes),
-                tuple(str(each) for each in _writable()),
-            )
+            MakeNode(self.name, disk_bytes, Limits(limits.processes, memory_bytes), writable)
         )
         self.limited = frozenset((await self._channel.ready()).limited)
 

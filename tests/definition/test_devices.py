@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from callboard.definition import Device, DevicesFile, Diagnostic, Place, read_devices
+from callboard.definition.devices import LocalLimits
 
 GOOD = """\
 devices:
@@ -90,3 +91,28 @@ def test_a_missing_file_is_a_diagnostic(tmp_path: Path) -> None:
     file, (diagnostic,) = read_devices(tmp_path / "none.yaml")
     assert file is None
     assert diagnostic.code == "CB001"
+
+
+def test_a_local_device_can_limit_what_its_node_uses(tmp_path: Path) -> None:
+    limits = "{processes: 64, memory-mib: 512, disk-mib: 100}"
+    file, diagnostics = read(tmp_path, f"devices: {{a: {{type: x, limits: {limits}}}}}")
+    assert file is not None, diagnostics
+    assert file.devices[0].limits == LocalLimits(64, 512 * 2**20, 100 * 2**20)
+    assert file.devices[0].options == {}
+
+
+@pytest.mark.parametrize(
+    ("limits", "code", "message"),
+    [
+        ("{processes: 3}", "CB023", "must be 16 or more"),
+        ("{memory-mib: 1G}", "CB021", "must be a whole number"),
+        ("{disc-mib: 100}", "CB025", "disc-mib"),
+        ("many", "CB021", "must be a map"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_found(
+    tmp_path: Path, limits: str, code: str, message: str
+) -> None:
+    _, diagnostics = read(tmp_path, f"devices: {{a: {{type: x, limits: {limits}}}}}")
+    assert [each.code for each in diagnostics] == [code]
+    assert message in diagnostics[0].message

@@ -21,6 +21,7 @@ _VERBS = {
     "describe": "Show the jobs that a definition splits into, and what each would do.",
     "report": "Derive all reports in a run directory again, from its event log.",
     "devices": "List the devices of the devices file: what runs, and what is busy.",
+    "doctor": "Say what this machine can do, and what would mend what it can't.",
     "completion": "Print the completion script of a shell.",
 }
 """What each verb does, for the list of them: it is printed without loading them."""

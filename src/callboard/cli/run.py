@@ -280,7 +280,7 @@ async def _started(
             raise _NotStarted("CB110", str(error), exit_code=3) from error
         except SandboxUnavailable as error:
             text = f"this machine can't make throw-away nodes: {error}"
-            hint = "`callboard doctor` says what is missing; --no-sandbox runs without"
+            hint = f"{error.cure}; --no-sandbox runs without"
             raise _NotStarted("CB100", text, hint) from error
         except (OSError, ValueError) as error:
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"

@@ -23,6 +23,7 @@ _DRIVERS: Mapping[str, Driver] = {
     "command": "command",
     "simulated": "simulated",
 }
+_MIB = 2**20
 _EXAMPLE = "write for instance `devices: {rack-1: {type: qemu, driver: local}}`"
 
 
@@ -32,13 +33,15 @@ class LocalLimits:
 
     Attributes:
         processes: How many processes and threads may live at once.
-        memory_bytes: Memory of all its processes, files in memory included.
-        disk_bytes: How much it can write; its files are in memory.
+        memory_bytes: Memory of all its processes, and of the files that it has written; None
+            for 4 GiB, but at most half of the machine's.
+        disk_bytes: How much it can write; None for 1 GiB, but at most a quarter of the
+            machine's memory, where these files are.
     """
 
     processes: int = 1024
-    memory_bytes: int = 4 * 2**30
-    disk_bytes: int = 2**30
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
 
 
 @frozen
@@ -109,15 +112,36 @@ def _read_all(section: Section) -> tuple[Device, ...]:
 
 def _read_device(section: Section, name: str, offset: int) -> Device:
     device_type = section.string("type", required=True)
-    driver = section.choice("driver", _DRIVERS)
-    known = {"type", "driver", "tags"}
+    driver = section.choice("driver", _DRIVERS) or "local"
+    tags = frozenset(section.strings("tags"))
+    limits = LocalLimits()
+    if driver == "local":
+        limits = _read_limits(section)
+        section.close()
+    known = {"type", "driver", "tags", "limits"}
     return Device(
         name=name,
         type=device_type or "",
         place=section.findings.source.place(offset),
-        driver=driver or "local",
-        tags=frozenset(section.strings("tags")),
+        driver=driver,
+        tags=tags,
+        limits=limits,
         options={
             key.text: plain(value) for key, value in section.node.pairs if key.text not in known
         },
+    )
+
+
+def _read_limits(device: Section) -> LocalLimits:
+    section = device.section("limits", f"`limits` of {device.title}")
+    if section is None:
+        return LocalLimits()
+    processes = section.integer("processes", minimum=16, maximum=4_000_000)
+    memory_mib = section.integer("memory-mib", minimum=16)
+    disk_mib = section.integer("disk-mib", minimum=1)
+    section.close()
+    return LocalLimits(
+        processes=processes or LocalLimits().processes,
+        memory_bytes=memory_mib * _MIB if memory_mib else None,
+        disk_bytes=disk_mib * _MIB if disk_mib else None,
     )

@@ -1,0 +1,108 @@
+"""`callboard doctor`: what this machine can do, and the command that mends what it can't."""
+
+import os
+import platform
+import shutil
+
+import anyio
+from attrs import asdict, frozen
+
+from callboard.actors.drivers.sandboxed import SandboxUnavailable, open_sandbox
+from callboard.cli.application import output, verb
+from callboard.cli.output import plain
+
+_MANAGERS = ("apt-get", "dnf", "yum", "apk", "pacman", "zypper", "opkg")
+
+
+@frozen
+class Check:
+    """One thing that a machine can do or not.
+
+    Attributes:
+        name: What it is.
+        ok: Whether this machine can.
+        detail: How, or why not.
+        cure: What would mend it, None when nothing needs to be.
+        needed: Whether `callboard run` needs it.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    cure: str | None = None
+    needed: bool = False
+
+
+@verb("doctor")
+def command(json: bool, quiet: bool, verbose: int, color: str) -> int:
+    """Say what this machine can do, why it can't do the rest, and what would mend that.
+
+    Exit codes: 0 groups can be run; 1 something is missing that `callboard run` needs.
+    """
+    said = output(json, quiet, verbose, color)
+    checks = anyio.run(_examine)
+    code = 1 if any(each.needed and not each.ok for each in checks) else 0
+    if said.json:
+        said.document({"exit_code": code, "checks": [asdict(each) for each in checks]})
+        return code
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for each in checks:
+        if said.quiet and each.ok:
+            continue
+        style = "green" if each.ok else "red" if each.needed else "yellow"
+        text = Text(plain(each.detail))
+        if each.cure is not None:
+            text.append(f"\n{plain(each.cure)}", style="bold")
+        table.add_row(Text("ok" if each.ok else "no", style=style), Text(each.name), text)
+    said.console.print(table)
+    return code
+
+
+async def _examine() -> list[Check]:
+    who = "root" if os.geteuid() == 0 else "an ordinary user"
+    kernel = f"Linux {platform.release()}, as {who}"
+    try:
+        async with open_sandbox() as sandbox:
+            limited = await sandbox.probe()
+    except SandboxUnavailable as error:
+        detail = f"{error} ({kernel})"
+        nodes = [Check("throw-away nodes", False, detail, error.cure, needed=True)]
+    except OSError as error:
+        nodes = [Check("throw-away nodes", False, f"{error} ({kernel})", needed=True)]
+    else:
+        means = "namespaces and overlays" if os.geteuid() == 0 else "user namespaces and overlays"
+        nodes = [Check("throw-away nodes", True, f"{means} ({kernel})", needed=True)]
+        nodes.append(_limits(limited))
+    return [*nodes, _packages(), _git()]
+
+
+def _limits(limited: frozenset[str]) -> Check:
+    name = "limits of a node"
+    if {"pids", "memory"} <= limited:
+        return Check(name, True, "processes and memory, by cgroups")
+    if os.geteuid() == 0:
+        detail = "cgroups can't be made here, so a node can fill the machine's process table"
+        return Check(name, False, detail, "make the pids and memory cgroups writable")
+    detail = "processes of a node, and memory of each, by rlimits; cgroups can't be made here"
+    return Check(name, True, detail)
+
+
+def _packages() -> Check:
+    name = "packages in nodes"
+    found = next((each for each in _MANAGERS if shutil.which(each)), None)
+    if found is None:
+        return Check(name, False, "this machine has no package manager that callboard knows")
+    if os.geteuid() == 0:
+        return Check(name, True, f"{found}; they vanish with their node")
+    detail = f"{found} needs root, and so does a node in which it is to install"
+    return Check(name, False, detail, "run callboard as root")
+
+
+def _git() -> Check:
+    found = shutil.which("git")
+    if found is None:
+        return Check("git definitions", False, "git is not installed", "install git")
+    return Check("git definitions", True, found)
