@@ -255,5 +255,5 @@ class SandboxedNode(LocalNode):
 
 
 def _writable() -> tuple[Path, ...]:
-    """What an ordinary user expects to be able to write to: home and the working folder."""
-    return home().resolve(), Path.cwd()
+    """What an ordinary user expects to be able to write to."""
+    return home().resolve(), Path.cwd(), Path("/var/tmp")

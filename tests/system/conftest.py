@@ -2,11 +2,16 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.system.harness import Callboard
+from tests.system.ordinary import NOBODY
+
+ROOT = Path(__file__).parents[2]
+_ORDINARY = str(ROOT / "tests/system/ordinary.py")
 
 
 @pytest.fixture
@@ -14,10 +19,38 @@ def callboard(tmp_path: Path) -> Iterator[Callboard]:
     """The command line; after the test no process and no file of a node may be left."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    board = Callboard(tmp_path, temporary)
+    yield from _clean(Callboard(tmp_path, temporary))
+
+
+@pytest.fixture
+def ordinary(tmp_path: Path) -> Iterator[Callboard]:
+    """The command line of a user who is not root."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    if os.geteuid() != 0:
+        yield from _clean(Callboard(tmp_path, temporary))
+        return
+    for folder in (tmp_path, temporary):
+        os.chown(folder, NOBODY, NOBODY)
+    folders = [str(tmp_path), str(ROOT), sys.base_prefix, sys.prefix]
+    prefix = ["unshare", "--mount", "--propagation", "private", sys.executable, _ORDINARY]
+    yield from _clean(Callboard(tmp_path, temporary, (*prefix, *folders, "--")))
+
+
+@pytest.fixture(params=["root", "ordinary"])
+def anybody(request: pytest.FixtureRequest) -> Callboard:
+    """The command line of root, and that of an ordinary user."""
+    if request.param == "root" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    found = request.getfixturevalue("callboard" if request.param == "root" else "ordinary")
+    assert isinstance(found, Callboard)
+    return found
+
+
+def _clean(board: Callboard) -> Iterator[Callboard]:
     yield board
     left = list(board.processes())
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == [], "processes were left"
-    assert list(temporary.iterdir()) == [], "files of nodes were left"
+    assert list(board.temporary.iterdir()) == [], "files of nodes were left"

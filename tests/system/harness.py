@@ -145,10 +145,14 @@ def _running() -> Iterator[tuple[int, str, bytes]]:
 
 @frozen
 class Callboard:
-    """The command line, in a folder of its own in which nothing may be left."""
+    """The command line, in a folder of its own in which nothing may be left.
+
+    `prefix` is what it is started with, such as the words that make it another user's.
+    """
 
     folder: Path
     temporary: Path
+    prefix: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -165,23 +169,29 @@ class Callboard:
         path.write_text(text)
         return path
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start the command line."""
+    def start(self, *arguments: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+        """Start the command line, in the test's folder or another one."""
         return subprocess.Popen(
-            [*CALLBOARD, *arguments],
+            [*self.prefix, *CALLBOARD, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=self.environment,
             text=True,
         )
 
-    def run(self, definition: str | Path, *options: str, timeout_s: float = 90) -> Ran:
+    def run(
+        self,
+        definition: str | Path,
+        *options: str,
+        timeout_s: float = 90,
+        cwd: Path | None = None,
+    ) -> Ran:
         """Run a definition to its end with `--json`."""
         path = self.write(definition) if isinstance(definition, str) else definition
         directory = self.folder / "run"
-        process = self.start("run", str(path), "--json", "-o", str(directory), *options)
+        process = self.start("run", str(path), "--json", "-o", str(directory), *options, cwd=cwd)
         stdout, stderr = process.communicate(timeout=timeout_s)
         assert "Traceback" not in stderr
         return Ran(process.returncode, json.loads(stdout), directory, stderr)

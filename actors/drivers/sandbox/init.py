@@ -64,7 +64,7 @@ def _prepare(request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int
     cgroups.enter(group)
     kernel.unshare(Namespace.CGROUP)
     writable = wire.as_paths(request.writable)
-    view.enter(View(request.name, root, uid, gid, request.disk_bytes, writable))
+    view.enter(View(request.name, root, request.disk_bytes, writable))
     request.limits.apply(cgroups.controllers)
     kernel.keep_capabilities(Capability if root else ())
     kernel.be_unreadable()

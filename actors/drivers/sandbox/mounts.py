@@ -81,10 +81,9 @@ def _replaced(point: Path) -> bool:
     return any(point.is_relative_to(folder) for folder in REPLACED)
 
 
-def own_folders(path: Path, uid: int) -> Iterator[Path]:
-    """The folders above `path`, itself included, that are not `uid`'s own but can be entered."""
-    for folder in (*reversed(path.parents), path):
-        if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+def way_to(folder: Path) -> Iterator[Path]:
+    """The folders above `folder`, and itself, as far as this process may enter them."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.is_dir() or not os.access(each, os.R_OK | os.X_OK):
             return
-        if folder.stat().st_uid != uid:
-            yield folder
+        yield each

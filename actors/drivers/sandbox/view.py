@@ -20,8 +20,8 @@ from callboard.actors.drivers.sandbox.kernel import Mount, step
 from callboard.actors.drivers.sandbox.mounts import (
     REPLACED,
     Mounts,
-    own_folders,
     read_mounts,
+    way_to,
 )
 
 _BASE = Path("/tmp")
@@ -52,16 +52,12 @@ class View:
     Attributes:
         name: The node's host name.
         root: Whether callboard runs as root; else the node has one user, callboard's own.
-        uid: That user.
-        gid: Its group.
         disk_bytes: How much the node can write.
         writable: Folders that the user can write to although others own those above them.
     """
 
     name: str
     root: bool
-    uid: int
-    gid: int
     disk_bytes: int
     writable: tuple[Path, ...] = ()
 
@@ -190,7 +186,7 @@ def _folders_to_own(view: View, lower: Path) -> tuple[Path, ...]:
     wanted = [
         folder
         for path in view.writable
-        for folder in own_folders(path, view.uid)
+        for folder in way_to(path)
         if folder != lower and folder.is_relative_to(lower)
     ]
     return () if view.root else tuple(dict.fromkeys(wanted))

@@ -1,0 +1,363 @@
+"""Local nodes are throw-away: whatever a test does to one, the machine stays as it was."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.system.harness import Callboard, Test, definition
+
+from callboard.events import ConsoleOutput, JobStarted
+
+CALM = Test("calm", ["lava-sync both", "lava-test-case fine --result pass"])
+
+
+def cases(**commands: str) -> list[str]:
+    """Steps that report for each command whether it succeeds."""
+    return [
+        f"lava-test-case {name.replace('_', '-')} --shell {_quoted(command)}"
+        for name, command in commands.items()
+    ]
+
+
+def _quoted(command: str) -> str:
+    return "'" + command.replace("'", "'\\''") + "'"
+
+
+def devices(callboard: Callboard, **limits: int) -> list[str]:
+    """The options for two nodes with these limits."""
+    named = {name.replace("_", "-"): value for name, value in limits.items()}
+    rack = {"devices": {name: {"type": "qemu", "limits": named} for name in ("one", "two")}}
+    path = callboard.folder / "rack.yaml"
+    path.write_text(yaml.safe_dump(rack))
+    return ["--devices", str(path)]
+
+
+# What a node is
+
+
+def test_a_node_has_what_definitions_take_for_granted(anybody: Callboard) -> None:
+    steps = [
+        "test -z \"$(ls -A /tmp)\"",
+        'test "$(cat uuid)" && test -f "/lava-$(lava-self)/bin/lava-self"',
+        "echo own > /tmp/lava_multi_node_cache.txt; rm /tmp/lava_multi_node_cache.txt",
+        "lava-send here name=$(hostname)",
+        "lava-wait-all here",
+        "sort /tmp/lava_multi_node_cache.txt | cut -d: -f2",
+        "test \"$(tty)\" = /dev/pts/0",
+        "getent hosts $(hostname)",
+        "touch /etc/mine /usr/mine /srv/mine /mine",
+        "echo x > /dev/null; head -c 4 /dev/urandom | wc -c; test -w /dev/shm",
+        "test \"$(ls /proc | grep -c '^[0-9]')\" -lt 20",
+    ]  # fmt: skip
+    test = Test("t", steps)
+    ran = anybody.run(definition({"a": [test], "b": [test]}))
+    assert ran.exit_code == 0, ran.console("a")
+    console = ran.console("a")
+    assert console[console.index("name=local-1") + 1] == "name=local-2"
+    assert not any(Path(folder, "mine").exists() for folder in ("/etc", "/usr", "/srv", "/"))
+
+
+def test_nodes_do_not_see_each_others_files_and_processes(anybody: Callboard) -> None:
+    marks = "/tmp/mark /etc/mark /run/mark /dev/shm/mark /var/tmp/mark"
+    writes = f"for file in {marks}; do echo mine > $file; done; sleep 4711 &"
+    looks = f"for file in {marks}; do test ! -e $file || exit 1; done; ! pgrep -x sleep"
+    ran = anybody.run(
+        definition(
+            {
+                "a": [Test("t", [writes, "lava-sync written", "lava-sync seen"])],
+                "b": [Test("t", ["lava-sync written", *cases(alone=looks), "lava-sync seen"])],
+            }
+        )
+    )
+    assert ran.exit_code == 0
+    assert ran.results("b")["0_t/alone"] == "pass"
+
+
+def test_an_ordinary_user_writes_to_home_and_working_folder_but_not_to_what_is_roots(
+    ordinary: Callboard,
+) -> None:
+    work = Path("/var/tmp") / ordinary.folder.parent.name / "work"
+    work.mkdir(parents=True)
+    (work / "file").write_text("as it was")
+    os.chown(work, 65534, 65534)
+    os.chown(work / "file", 65534, 65534)
+    steps = cases(
+        own_file=f"echo changed > {work}/file && test $(cat {work}/file) = changed",
+        new_file=f"echo new > {work}/new",
+        roots_file="echo x >> /etc/passwd",
+        roots_folder="touch /usr/bin/new",
+        nobody_else="test $(id -u) = 65534",
+    )
+    try:
+        ran = ordinary.run(definition({"a": [Test("t", steps)], "b": []}), cwd=work)
+        assert ran.results("a") == {
+            "0_t/own-file": "pass",
+            "0_t/new-file": "pass",
+            "0_t/roots-file": "fail",
+            "0_t/roots-folder": "fail",
+            "0_t/nobody-else": "pass",
+        }
+        assert (work / "file").read_text() == "as it was"
+        assert not (work / "new").exists()
+    finally:
+        for path in work.iterdir():
+            path.unlink()
+        work.rmdir()
+        work.parent.rmdir()
+
+
+# What a stranger's definition can't do
+
+
+def _state() -> dict[str, object]:
+    """What of the machine the tests here try to change."""
+    folders = ["/", "/etc", "/usr", "/usr/bin", "/usr/share", "/var/lib/dpkg", "/dev"]
+    return {
+        "files": {each: sorted(os.listdir(each)) for each in folders},  # noqa: PTH208
+        "times": {each: Path(each).stat().st_mtime_ns for each in folders if each != "/dev"},
+        "passwd": Path("/etc/passwd").read_bytes(),
+        "null": Path("/dev/null").stat().st_mode,
+        "mounts": Path("/proc/self/mounts").read_text(),
+        "host name": socket.gethostname(),
+        "sysctl": Path("/proc/sys/vm/swappiness").read_text(),
+        "clock": abs(time.time() - time.monotonic() - _BOOTED_S) < 5,
+    }
+
+
+_BOOTED_S = time.time() - time.monotonic()
+
+FORBIDDEN = cases(
+    mount="mount -t tmpfs none /mnt",
+    bind="mount --bind /tmp /mnt",
+    remount="mount -o remount,rw /sys",
+    unmount="umount /proc/sys",
+    device="mknod /tmp/disk b 254 0 || mknod /tmp/mem c 1 1",
+    clock="date -s 2001-01-01",
+    sysctl="sysctl -w vm.swappiness=7",
+    sysctl_file="echo 7 > /proc/sys/vm/swappiness",
+    sysrq="test -e /proc/sysrq-trigger && echo b > /proc/sysrq-trigger",
+    interrupts="echo 1 > /proc/irq/default_smp_affinity",
+    sysfs="echo 1 > /sys/kernel/profiling || echo x > /sys/power/state",
+    cgroup="mkdir /sys/fs/cgroup/pids/escape || mkdir /sys/fs/cgroup/escape",
+    host_name="hostname changed",
+    systemd="systemctl list-units",
+    reboot="reboot -f",
+    module="modprobe dummy || insmod /tmp/x.ko",
+    interface="ip link add dummy0 type dummy",
+    firewall="iptables -A INPUT -j DROP || nft add table inet callboard",
+    kernel_log="dmesg -C",
+    init="ls /proc/1/root || cat /proc/1/environ || ls -l /proc/1/exe",
+    trace="strace -p 1 || gdb -p 1 -batch",
+    raw_disk="ls /dev/vda || ls /dev/sda || ls /dev/mem || ls /dev/kvm",
+)
+
+
+def test_what_would_change_the_machine_is_refused(anybody: Callboard) -> None:
+    before = _state()
+    ran = anybody.run(definition({"a": [Test("t", [*FORBIDDEN, *CALM.steps])], "b": [CALM]}))
+    results = ran.results("a")
+    allowed = {name for name, result in results.items() if result == "pass"}
+    assert allowed == {"0_t/fine", "0_t/multinode-sync-both"}, ran.console("a")
+    assert len(results) == len(FORBIDDEN) + 2
+    assert ran.results("b")["0_calm/fine"] == "pass"
+    assert _state() == before
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "rm -rf --no-preserve-root /etc /usr /var /home /root /opt",
+        "chmod -R 0 /dev /etc || true",
+        "for pid in $(ls /proc | grep '^[0-9]'); do rm -rf /proc/$pid/root/etc; done",
+        "find / -xdev -type f -name 'a*' -exec sh -c ': > {}' ';'",
+    ],
+    ids=["delete", "chmod", "through proc", "truncate"],
+)
+def test_destroying_a_node_leaves_the_machine_and_other_nodes_as_they_were(
+    anybody: Callboard, step: str
+) -> None:
+    before = _state()
+    test = Test("t", ["lava-sync both", f"{step} || true", "echo still here"])
+    later = Test("later", ["sleep 1", "cat /etc/passwd", "ls /usr/bin/env"])
+    ran = anybody.run(definition({"a": [test], "b": [CALM, later]}, action_s=40))
+    assert "still here" in ran.console("a")
+    assert ran.suites("b") == {"0_calm": "pass", "1_later": "pass"}
+    assert _state() == before
+
+
+def test_killing_everything_kills_one_node(anybody: Callboard) -> None:
+    test = Test("t", ["lava-sync both", "kill -9 -1; sleep 60"])
+    ran = anybody.run(definition({"a": [test], "b": [CALM]}))
+    assert ran.exit_code == 3
+    assert ran.jobs("a")[0]["error"]["type"] == "InfrastructureError"
+    assert ran.jobs("b")[0]["health"] == "complete"
+
+
+def test_a_fork_bomb_fills_only_its_node(anybody: Callboard) -> None:
+    bomb = "bash -c 'bomb() { bomb | bomb & }; bomb' 2> /dev/null; sleep 2; lava-sync over"
+    forks = "for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true || exit 1; sleep 0.1; done"
+    ran = anybody.run(
+        definition(
+            {
+                "a": [Test("t", ["lava-sync both", bomb])],
+                "b": [CALM, Test("more", [forks])],
+            },
+            limit_s=3,
+            action_s=20,
+        ),
+        *devices(anybody, processes=100),
+    )
+    assert ran.suites("b") == {"0_calm": "pass", "1_more": "pass"}
+    assert ran.jobs("b")[0]["health"] == "complete"
+
+
+def test_a_full_disk_is_full_for_one_node_only(anybody: Callboard) -> None:
+    steps = [
+        *cases(
+            fill="dd if=/dev/zero of=/var/tmp/fill bs=1M count=64",
+            fill_tmp="dd if=/dev/zero of=/tmp/fill bs=1M count=64",
+            full="rm /var/tmp/fill /tmp/fill && echo x > /tmp/x",
+        ),
+        "lava-sync both",
+    ]
+    ran = anybody.run(
+        definition({"a": [Test("t", steps)], "b": [CALM]}), *devices(anybody, disk_mib=16)
+    )
+    assert ran.results("a") == {
+        "0_t/fill": "fail",
+        "0_t/fill-tmp": "fail",
+        "0_t/full": "pass",
+        "0_t/multinode-sync-both": "pass",
+    }
+    assert any("No space left on device" in line for line in ran.console("a"))
+    assert ran.results("b")["0_calm/fine"] == "pass"
+
+
+def test_memory_is_limited_for_each_node(anybody: Callboard) -> None:
+    eat = "head -c 400M /dev/zero | tail > /dev/null"
+    ran = anybody.run(
+        definition({"a": [Test("t", cases(eat=eat))], "b": [Test("calm", ["true"])]}),
+        *devices(anybody, memory_mib=100),
+    )
+    assert ran.results("a") == {"0_t/eat": "fail"}
+    assert ran.suites("b") == {"0_calm": "pass"}
+
+
+def test_sockets_in_run_are_out_of_reach(callboard: Callboard) -> None:
+    path = Path(f"/run/callboard-test-{os.getpid()}.socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        try:
+            server.listen()
+            ran = callboard.run(
+                definition({"a": [Test("t", cases(there=f"test -e {path}"))], "b": []})
+            )
+        finally:
+            path.unlink()
+    assert ran.results("a") == {"0_t/there": "fail"}
+
+
+# Callboard is killed
+
+
+@pytest.mark.parametrize("events", [1, 8, 30, 60, 90])
+def test_nothing_is_left_of_a_callboard_that_is_killed(anybody: Callboard, events: int) -> None:
+    steps = ["setsid sh -c 'trap \"\" HUP TERM; sleep 4711' &", "echo x > /etc/left", "sleep 600"]
+    path = anybody.write(definition({"a": [Test("t", steps)], "b": [Test("t", steps)]}))
+    mounts = Path("/proc/self/mounts").read_text()
+    process = anybody.start("run", str(path), "--json", "-o", str(anybody.folder / "run"))
+    log = anybody.folder / "run/events.jsonl"
+    deadline_s = time.monotonic() + 30
+    while not log.exists() or log.read_text().count("\n") < events:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        select.select([], [], [], 0.002)  # the log is a file: there is no event to wait for
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    while list(anybody.processes()):
+        assert time.monotonic() < deadline_s, "processes are left"
+        select.select([], [], [], 0.01)  # processes of others: there is no event to wait for
+    assert Path("/proc/self/mounts").read_text() == mounts
+    assert not Path("/etc/left").exists()
+    assert _cgroups() == []
+
+
+def test_a_holder_that_is_killed_ends_its_nodes_and_the_run(callboard: Callboard) -> None:
+    path = callboard.write(definition({"a": [Test("t", ["echo up", "sleep 600"])], "b": []}))
+    process = callboard.start("run", str(path), "--json", "-o", str(callboard.folder / "run"))
+    log = callboard.folder / "run/events.jsonl"
+    deadline_s = time.monotonic() + 30
+    while not log.exists() or '"text":"up"' not in log.read_text():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        select.select([], [], [], 0.01)  # the log is a file: there is no event to wait for
+    (holder,) = (
+        pid
+        for pid in callboard.processes()
+        if b"sandbox.holder" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        and Path(f"/proc/{pid}/ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+    )
+    os.kill(holder, signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 3, (stdout, stderr)
+    assert "Traceback" not in stderr
+
+
+def _cgroups() -> list[str]:
+    """Cgroups of runs that have ended; those of other tests that are running are locked."""
+    import fcntl
+
+    left = []
+    for folder in Path("/sys/fs/cgroup").rglob("callboard-*"):
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                left.append(str(folder))
+            finally:
+                os.close(lock)
+    return left
+
+
+# Machines without namespaces, and runs that want none
+
+
+def test_without_namespaces_nothing_is_started_and_the_cure_is_named(
+    ordinary: Callboard,
+) -> None:
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+    inside = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", forbid, "-"]
+    board = Callboard(ordinary.folder, ordinary.temporary, (*ordinary.prefix, *inside))
+    ran = board.run(definition({"a": [Test("t", ["true"])], "b": []}))
+    assert ran.exit_code == 2
+    assert [each["code"] for each in ran.document["diagnostics"]] == ["CB100"]
+    assert "sysctl -w user.max_user_namespaces" in ran.document["diagnostics"][0]["hint"]
+    assert not ran.directory.exists()
+    ran = board.run(definition({"a": [Test("t", ["true"])], "b": []}), "--no-sandbox")
+    assert ran.exit_code == 0
+
+
+def test_no_sandbox_warns_once_and_changes_the_machine(callboard: Callboard) -> None:
+    mark = callboard.folder / "mark"
+    ran = callboard.run(definition({"a": [Test("t", [f"touch {mark}"])], "b": []}), "--no-sandbox")
+    assert ran.exit_code == 0
+    assert ran.stderr.count("--no-sandbox") == 1
+    assert mark.exists()
+
+
+def test_the_log_tells_what_every_node_of_many_said(anybody: Callboard) -> None:
+    ran = anybody.run(definition({"a": [Test("t", ["hostname"])], "b": []}, counts={"a": 20}))
+    assert ran.exit_code == 0
+    assert len(ran.events(JobStarted)) == 21
+    printed = {each.body.text for each in ran.events(ConsoleOutput) if _text(each.body)}
+    assert {f"local-{number}" for number in range(1, 21)} <= printed
+
+
+def _text(body: object) -> bool:
+    return isinstance(body, ConsoleOutput)
