@@ -138,13 +138,18 @@ class Channel:
 
     async def ready(self) -> Done:
         """Wait until the node has been made; raises OSError when it can't be."""
-        answer = await self._answer()
-        if isinstance(answer.message, Started):
-            self._process = answer.files[0]
+        done: Done | None = None
+        # The holder and the node speak for themselves, so the node can be first.
+        while done is None or self._process is None:
             answer = await self._answer()
-        if not isinstance(answer.message, Done):
-            raise OSError("the sandbox gave an answer that makes no sense")
-        return answer.message
+            match answer.message:
+                case Started():
+                    (self._process,) = answer.files
+                case Done():
+                    done = answer.message
+                case _:
+                    raise OSError("the sandbox gave an answer that makes no sense")
+        return done
 
     async def ask(self, request: Message, *files: int) -> tuple[int, ...]:
         """Have something done; returns the open files of the answer. Raises OSError."""

@@ -355,9 +355,6 @@ def test_the_log_tells_what_every_node_of_many_said(anybody: Callboard) -> None:
     ran = anybody.run(definition({"a": [Test("t", ["hostname"])], "b": []}, counts={"a": 20}))
     assert ran.exit_code == 0
     assert len(ran.events(JobStarted)) == 21
-    printed = {each.body.text for each in ran.events(ConsoleOutput) if _text(each.body)}
+    bodies = [each.body for each in ran.events(ConsoleOutput)]
+    printed = {body.text for body in bodies if isinstance(body, ConsoleOutput)}
     assert {f"local-{number}" for number in range(1, 21)} <= printed
-
-
-def _text(body: object) -> bool:
-    return isinstance(body, ConsoleOutput)
