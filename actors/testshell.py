@@ -206,8 +206,7 @@ class TestShell(Action):
         if stage.run is not None:
             self._end_run(stage, stage.run, "fail")
         if error is None and stage.install_failed:
-            what = "; ".join(stage.install_errors) or "install.sh of a test definition failed"
-            error = TestError(what)
+            error = self._install_error(stage)
         await stage.connection.tell(Detach())
         await self._set_aside(stage, aside=False)
         failure = self.failure(error) if error is not None else None
@@ -220,6 +219,11 @@ class TestShell(Action):
         for connection in stage.data.connections.values():
             if connection is not stage.connection:
                 await connection.tell(SetAside(aside))
+
+    @staticmethod
+    def _install_error(stage: _Stage) -> TestError:
+        unknown = "install.sh of a test definition failed"
+        return TestError("; ".join(stage.install_errors) or unknown)
 
     # What the device says
 
@@ -268,7 +272,9 @@ class TestShell(Action):
             case signals.InstallFailed():
                 stage.failures += 1
                 if not stage.install_failed:
-                    self._say(JobResult(self.job.job.id, f"stage_{self.plan.stage}", "fail"), seq)
+                    failure = self._install_error(stage).failure(self.label)
+                    case = f"stage_{self.plan.stage}"
+                    self._say(JobResult(self.job.job.id, case, "fail", failure), seq)
                 stage.install_failed = True
             case signals.RunnerExited():
                 await self._finish(None)

@@ -109,6 +109,9 @@ def test_install_steps_run_first_and_a_failing_one_skips_its_definition(
     assert "<LAVA_TEST_RUNNER INSTALL_FAIL>" in ran.console("a")
     lava = {each["case"]: each["result"] for each in ran.jobs("a")[0]["results"]}
     assert lava["stage_0"] == "fail"
+    summary = callboard.start("report", str(ran.directory)).communicate(timeout=30)[0]
+    assert summary.count("the installation for 1_bad failed") == 1
+    assert "stage_0 failed" not in summary
 
 
 def edited(text: str, **repository: object) -> str:
