@@ -181,6 +181,15 @@ def test_the_last_of_a_parameters_values_wins_in_both_scripts(callboard: Callboa
         assert f"{script}: {shown}" in console
 
 
+def test_awk_in_an_evaluated_step_reads_the_fields_of_its_lines(callboard: Callboard) -> None:
+    steps = [
+        'lava-test-case fields --shell "test b = \\"\\$(echo a b | awk \'{print $2}\')\\""',
+        "lava-test-case name --shell grep -q 'name: t' testdef_metadata",
+    ]
+    ran = callboard.run(definition({"a": [Test("t", steps)], "b": []}))
+    assert ran.results("a") == {"0_t/fields": "pass", "0_t/name": "pass"}
+
+
 def test_an_environment_of_lists_and_maps_is_flattened(callboard: Callboard) -> None:
     text = definition({"a": [Test("t", ["env | grep ^NET"])], "b": []})
     data = yaml.safe_load(text)
