@@ -15,6 +15,7 @@ from callboard.actors.messages import (
     Received,
     Seen,
     SendLines,
+    SetAside,
 )
 from callboard.actors.signals import CommandEnded, LineReader, signals
 from callboard.events import ConsoleInput, ConsoleOutput, Message
@@ -46,6 +47,7 @@ class Connection(Actor[ConnectionMessage]):
         self._journal = journal
         self._reader = LineReader()
         self._listener: ActorRef[ConnectionNews] | None = None
+        self._aside = False
         self._closed = False
         self._kept_bytes = 0
         self._commands = 0
@@ -74,6 +76,8 @@ class Connection(Actor[ConnectionMessage]):
                     await listener.tell(Closed())
             case Detach():
                 self._listener = None
+            case SetAside(aside):
+                self._aside = aside
             case Hangup():
                 self._console.close()
         return None
@@ -109,7 +113,10 @@ class Connection(Actor[ConnectionMessage]):
         if self._kept_bytes > KEPT_BYTES:
             return None
         self._kept_bytes += len(line) + LINE_BYTES
-        seq = self._emit(ConsoleOutput(self._job, self._namespace, line))
+        if self._aside:
+            seq = self._emit(Message(self._job, "feedback", line, self._namespace))
+        else:
+            seq = self._emit(ConsoleOutput(self._job, self._namespace, line))
         if self._kept_bytes > KEPT_BYTES:
             size = KEPT_BYTES // 1_048_576
             text = f"the device has filled {size} MiB of log; the rest of its output is not kept"

@@ -159,6 +159,13 @@ class Execute(Request[int | None]):
 
 
 @frozen
+class SetAside:
+    """While `aside`, a test of another namespace runs, and the output is only its feedback."""
+
+    aside: bool
+
+
+@frozen
 class Hangup(Request[None]):
     """Close the connection; answered when it is closed and its last output is recorded."""
 
@@ -170,7 +177,7 @@ class Received:
     data: bytes
 
 
-ConnectionMessage = Attach | Detach | SendLines | Execute | Hangup | Received
+ConnectionMessage = Attach | Detach | SetAside | SendLines | Execute | Hangup | Received
 
 
 # To actions

@@ -5,6 +5,7 @@ console into lines, `signals` finds the signals of a line and gives them types.
 """
 
 import codecs
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
@@ -23,6 +24,7 @@ _SIGNAL = re.compile(
     r"|<LAVA_SIGNAL_(?P<bare>\S+)>"
     r"|<LAVA_MULTI_NODE> <LAVA_(?P<call>\S+) (?P<arguments>[^>]+)>"
     r"|<LAVA_TEST_RUNNER (?P<runner>EXIT|INSTALL_FAIL)>"
+    r"|<LAVA_INSTALL_ERROR (?P<suite>\S+) (?P<error>[^>]+)>"
     r"|<LAVA_SHELL_STATUS (?P<token>\d+) (?P<status>\d+)>"
 )
 _COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
@@ -132,6 +134,14 @@ class InstallFailed:
 
 
 @frozen
+class InstallError:
+    """Why the installation of the definition `suite` failed; `InstallFailed` follows."""
+
+    suite: str
+    text: str
+
+
+@frozen
 class CommandEnded:
     """The shell has run the command numbered `token`."""
 
@@ -161,6 +171,7 @@ Signal = (
     | Noted
     | ApiCall
     | RunnerExited
+    | InstallError
     | InstallFailed
     | CommandEnded
     | Malformed
@@ -205,6 +216,8 @@ def signals(line: str) -> Iterator[Signal]:
             yield _api_call(call, match["arguments"])
         elif (runner := match["runner"]) is not None:
             yield RunnerExited() if runner == "EXIT" else InstallFailed()
+        elif (suite := match["suite"]) is not None:
+            yield InstallError(suite, match["error"])
         else:
             yield CommandEnded(int(match["token"]), int(match["status"]))
 
@@ -229,6 +242,8 @@ def _case_result(text: str) -> Signal | None:
     try:
         measurement = float(words["MEASUREMENT"]) if "MEASUREMENT" in words else None
     except ValueError:
+        return None
+    if measurement is not None and not math.isfinite(measurement):
         return None
     return CaseResult(case, result, measurement, words.get("UNITS"))
 

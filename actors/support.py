@@ -42,17 +42,10 @@ def _unsupported_block(block: Block) -> Iterator[Diagnostic]:
             yield _not_yet(f"from: {source.origin}", source.place)
             continue
         install = source.inline.install
-        parts = {
-            "deps": install.deps,
-            "keys": install.keys,
-            "sources": install.sources,
-            "git-repos": install.git_repos,
-        }
+        parts = {"git-repos": install.git_repos}
         for part, content in parts.items():
             if content and not source.skip_install & {part, "all"}:
                 yield _not_yet(f"install: {part}", source.inline.place)
-        if source.signal != "stdout":
-            yield _not_yet(f"lava-signal: {source.signal}", source.place)
 
 
 def _not_yet(what: str, place: Place, role: str | None = None) -> Diagnostic:

@@ -35,6 +35,7 @@ from callboard.actors.messages import (
     Refused,
     Run,
     SendLines,
+    SetAside,
     ShellReady,
 )
 from callboard.actors.signals import ApiCall, Signal
@@ -42,6 +43,7 @@ from callboard.actors.wire import data_lines, escape
 from callboard.definition.model import PipelineAction, TestSource
 from callboard.events import (
     Body,
+    JobResult,
     LogLevel,
     Message,
     Result,
@@ -93,6 +95,7 @@ class _Stage:
     run: _TestRun | None = None
     failures: int = 0
     install_failed: bool = False
+    install_errors: list[str] = field(factory=list[str])
 
 
 class TestShell(Action):
@@ -181,6 +184,7 @@ class TestShell(Action):
         report = f'echo "<LAVA_SHELL_STATUS {_RUNNER_TOKEN} $?>"'
         # Not before: an earlier runner that was interrupted may have had its last word only now.
         await stage.connection.tell(Attach(self.context.ref))
+        await self._set_aside(stage, aside=True)
         await stage.connection.tell(SendLines((f"{runner}; {report}",)))
 
     async def _expire(self, stage: _Stage) -> None:
@@ -202,12 +206,24 @@ class TestShell(Action):
         if stage.run is not None:
             self._end_run(stage, stage.run, "fail")
         if error is None and stage.install_failed:
-            error = TestError("the install steps of a test definition failed")
+            error = self._install_error(stage)
         await stage.connection.tell(Detach())
+        await self._set_aside(stage, aside=False)
         failure = self.failure(error) if error is not None else None
         self.end("fail" if failure else "pass", failure=failure)
         retried = isinstance(error, ActionError) and error.retried
         stage.reply.send(Done(stage.data.with_failures(stage.failures), failure, retried))
+
+    async def _set_aside(self, stage: _Stage, *, aside: bool) -> None:
+        """While a test runs, what other namespaces' connections say is feedback."""
+        for connection in stage.data.connections.values():
+            if connection is not stage.connection:
+                await connection.tell(SetAside(aside))
+
+    @staticmethod
+    def _install_error(stage: _Stage) -> TestError:
+        unknown = "install.sh of a test definition failed"
+        return TestError("; ".join(stage.install_errors) or unknown)
 
     # What the device says
 
@@ -251,9 +267,15 @@ class TestShell(Action):
                 if fatal:
                     raise TestError(text)
                 self._log("error", text)
+            case signals.InstallError(suite, text):
+                stage.install_errors.append(f"the installation for {suite} failed: {text}")
             case signals.InstallFailed():
-                stage.install_failed = True
                 stage.failures += 1
+                if not stage.install_failed:
+                    failure = self._install_error(stage).failure(self.label)
+                    case = f"stage_{self.plan.stage}"
+                    self._say(JobResult(self.job.job.id, case, "fail", failure), seq)
+                stage.install_failed = True
             case signals.RunnerExited():
                 await self._finish(None)
             case ApiCall():

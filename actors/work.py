@@ -4,7 +4,7 @@ Actions of LAVA's pipeline that are missing here are the driver's to do or to sk
 have nothing to do on any node of callboard stand here too, for LAVA runs them idle as well.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 
 import yaml
 
@@ -12,7 +12,7 @@ from callboard.actors import overlay
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ConnectionClosedError, JobError
 from callboard.actors.messages import Execute, Hangup, JobData, KeepConnection, ShellOverlay
-from callboard.definition.model import PipelineAction, Plain, TestSource
+from callboard.definition.model import Install, PipelineAction, Plain, TestSource
 
 Work = Callable[[JobContext, PipelineAction, JobData], Awaitable[JobData]]
 
@@ -24,7 +24,7 @@ async def _idle(_context: JobContext, _plan: PipelineAction, data: JobData) -> J
 async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
     """Build the overlay of the namespace and put it on the node."""
     job, node = context.job, context.node
-    root = node.overlay_root(job.id)
+    root = _overlay_root(context, plan.namespace)
     shell = node.shell(plan.block.os if plan.block else None)
     built = overlay.Overlay(
         job_id=job.id,
@@ -35,7 +35,7 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         environment=_environment(context),
         secrets=tuple(context.secrets.items()),
         cache=node.cache,
-        stages=_stages(context, plan.namespace),
+        stages=_stages(context, plan),
     )
     try:
         files = overlay.build(built)
@@ -43,6 +43,13 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         raise JobError(str(error)) from error
     await node.install(files, root)
     return data.with_overlay(plan.namespace, ShellOverlay(root, shell))
+
+
+def _overlay_root(context: JobContext, namespace: str) -> str:
+    """LAVA's path for the job's first namespace; all of them share the node."""
+    root = context.node.overlay_root(context.job.id)
+    number = list(dict.fromkeys(each.namespace for each in context.job.blocks)).index(namespace)
+    return f"{root}/namespace-{number}" if number else root
 
 
 def _environment(context: JobContext) -> tuple[tuple[str, str], ...]:
@@ -67,15 +74,18 @@ def _flat(name: str, value: Plain) -> tuple[tuple[str, str], ...]:
     return tuple(pair for key, item in items for pair in _flat(key, item))
 
 
-def _stages(context: JobContext, namespace: str) -> tuple[tuple[overlay.Definition, ...], ...]:
+def _stages(
+    context: JobContext, plan: PipelineAction
+) -> tuple[tuple[overlay.Definition, ...], ...]:
     """The definitions of each test block of the namespace, numbered through."""
+    system = plan.block.os if plan.block else None
     index = 0
     stages: list[tuple[overlay.Definition, ...]] = []
     for block in context.job.blocks:
-        if block.namespace != namespace or not block.definitions:
+        if block.namespace != plan.namespace or not block.definitions:
             continue
         stage = [
-            _definition(context, source, number)
+            _definition(context, source, number, system)
             for number, source in enumerate(block.definitions, start=index)
         ]
         index += len(stage)
@@ -83,21 +93,47 @@ def _stages(context: JobContext, namespace: str) -> tuple[tuple[overlay.Definiti
     return tuple(stages)
 
 
-def _definition(context: JobContext, source: TestSource, index: int) -> overlay.Definition:
+def _definition(
+    context: JobContext, source: TestSource, index: int, system: str | None
+) -> overlay.Definition:
     definition = source.inline
     if definition is None:
         raise JobError(f"test definitions from {source.origin} are not supported yet")
-    skipped = source.skip_install & {"steps", "all"}
+    install = _kept(definition.install, source.skip_install)
     return overlay.Definition(
         index=index,
         name=source.name,
         uuid=f"{context.job.id}_{_level(context.pipeline, source)}",
         run_steps=tuple(step.text for step in definition.run),
-        install_steps=() if skipped else tuple(step.text for step in definition.install.steps),
+        install_steps=tuple(step.text for step in install.steps),
         parameters=(*definition.parameters, *source.parameters),
         testdef=definition.text,
         metadata=yaml.safe_dump(dict(definition.metadata), sort_keys=False),
+        keys=install.keys,
+        sources=install.sources,
+        deps=_packages(install, system),
+        signal=source.signal,
     )
+
+
+def _kept(install: Install, skipped: Set[str]) -> Install:
+    """What is left of an `install` section after `skip_install`."""
+    if "all" in skipped:
+        return Install()
+    return Install(
+        deps={} if "deps" in skipped else install.deps,
+        git_repos=() if "git-repos" in skipped else install.git_repos,
+        keys=() if "keys" in skipped else install.keys,
+        sources=() if "sources" in skipped else install.sources,
+        steps=() if "steps" in skipped else install.steps,
+    )
+
+
+def _packages(install: Install, system: str | None) -> tuple[str, ...]:
+    """The packages for a system, e.g. `deps` and `deps-debian` (LAVA: deployment data)."""
+    distribution = (system or "").removesuffix("_installer")
+    deps = (*install.deps.get("", ()), *install.deps.get(distribution, ()))
+    return tuple(dict.fromkeys(deps))
 
 
 def _level(actions: tuple[PipelineAction, ...], source: TestSource) -> str | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Literal
 
 from attrs import frozen
 
@@ -26,6 +27,13 @@ _MULTINODE = frozenset(
         "lava-wait-all",
     }
 )
+_KMSG = (
+    "export LAVA_SIGNAL=kmsg",
+    'if ! (: > "${LAVA_KMSG:-/dev/kmsg}") 2> /dev/null; then',
+    "    echo 'lava-signal: kmsg: /dev/kmsg can not be written; the signals go to the console'",
+    "    LAVA_SIGNAL=stdout",
+    "fi",
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POSITIONAL = re.compile(r"\$(?=\d)")
 
@@ -43,6 +51,10 @@ class Definition:
         parameters: Shell variables of both, in order; a later one wins.
         testdef: The definition as it was written, YAML.
         metadata: Its metadata, YAML.
+        keys: Keys of package sources that the node must trust.
+        sources: Package sources to add.
+        deps: Packages that the node must have.
+        signal: Where its signals are written: `stdout` or `kmsg`.
     """
 
     index: int
@@ -53,6 +65,10 @@ class Definition:
     parameters: tuple[tuple[str, str], ...]
     testdef: str
     metadata: str
+    keys: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    deps: tuple[str, ...] = ()
+    signal: Literal["stdout", "kmsg"] = "stdout"
 
     @property
     def suite(self) -> str:
@@ -140,11 +156,16 @@ def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File
     yield File(f"{folder}/testdef.yaml", definition.testdef.encode())
     yield File(f"{folder}/testdef_metadata", definition.metadata.encode())
     yield File(f"{folder}/uuid", definition.uuid.encode())
-    if definition.install_steps:
-        lines = [*parameters, f"cd {there}", "pwd", *definition.install_steps]
+    helpers = list(_install_helpers(definition))
+    if helpers or definition.install_steps:
+        lines = [*parameters, *helpers, f"cd {there}", "pwd", *definition.install_steps]
         yield File(f"{folder}/install.sh", _script(lines), _SCRIPT_MODE)
+    signal = 'echo "<LAVA_SIGNAL_{} $TESTRUN_ID $UUID>"'
+    if definition.signal == "kmsg":
+        signal = 'lava-signal {} "$TESTRUN_ID" "$UUID"'
     lines = [
         *parameters,
+        *(_KMSG if definition.signal == "kmsg" else ()),
         "set -e",
         "set -x",
         f"TESTRUN_ID={definition.suite}",
@@ -152,13 +173,21 @@ def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File
         "UUID=$(cat uuid)",
         # A signal must not be on the console twice: no trace of the commands that print it.
         "set +x",
-        'echo "<LAVA_SIGNAL_STARTRUN $TESTRUN_ID $UUID>"',
+        signal.format("STARTRUN"),
         "set -x",
         *(_step(step) for step in definition.run_steps),
         "set +x",
-        'echo "<LAVA_SIGNAL_ENDRUN $TESTRUN_ID $UUID>"',
+        signal.format("ENDRUN"),
     ]
     yield File(f"{folder}/run.sh", _script(lines), _SCRIPT_MODE)
+
+
+def _install_helpers(definition: Definition) -> Iterator[str]:
+    """A package that is missing ends the installation, though its steps run without `set -e`."""
+    yield from (f"lava-add-keys {_quoted(key)} || exit" for key in definition.keys)
+    yield from (f"lava-add-sources {_quoted(source)} || exit" for source in definition.sources)
+    if definition.deps:
+        yield f"lava-install-packages {' '.join(map(_quoted, definition.deps))} || exit"
 
 
 def _script(lines: list[str]) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ from callboard.actors.signals import (
     CaseResult,
     CaseStarted,
     FeedbackAsked,
+    InstallError,
     InstallFailed,
     Noted,
     Raised,
@@ -372,6 +373,31 @@ def test_an_address_is_found_and_a_missing_interface_is_no_error(node: Node) -> 
     assert (found.returncode, found.stdout) == (0, "10.0.0.7\n")
     missing = node.run("lava-echo-ipv4", "nowhere", PATH=path)
     assert (missing.returncode, missing.stdout) == (0, "")
+    unnamed = node.run("lava-echo-ipv4", PATH=path)
+    assert (unnamed.returncode, unnamed.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("printed", "address"),
+    [
+        ("eth0  Link encap:Ethernet\n      inet addr:10.0.0.7  Bcast:10.0.0.255\n", "10.0.0.7\n"),
+        ("eth0: flags=4163<UP>\n    inet 10.0.0.8  netmask 255.255.255.0\n", "10.0.0.8\n"),
+        ("eth0: flags=4163<UP>\n    inet6 fe80::1  prefixlen 64\n", ""),
+    ],
+)
+def test_an_address_is_found_without_ip(
+    tmp_path: Path, printed: str, address: str
+) -> None:  # not in busybox, whose shell prefers its own `ip` and `ifconfig`
+    for shell in ("dash", "bash"):
+        node = Node(tmp_path, SHELLS[shell])
+        node.install()
+        tools = node.folder / "tools"
+        tools.mkdir(exist_ok=True)
+        for name, script in (("ip", "exit 127"), ("ifconfig", f"cat << END\n{printed}END")):
+            (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+            (tools / name).chmod(0o755)
+        found = node.run("lava-echo-ipv4", "eth0", PATH=f"{node.root}/bin:{tools}:/usr/bin:/bin")
+        assert (found.returncode, found.stdout) == (0, address)
 
 
 # Reporting
@@ -479,6 +505,67 @@ def test_a_background_process_runs_until_it_is_stopped(node: Node) -> None:
     assert "no background process is called 'ticker'" in ran.stderr
 
 
+# Signals through the kernel log
+
+REPORTS = (
+    "lava-test-case a --shell echo inside",
+    "lava-test-case b --result pass --measurement 2 --units s",
+    "lava-test-set start first",
+    "lava-test-event half way",
+    "lava-test-feedback --namespace other",
+    "lava-test-reference c --result pass --reference https://x/y",
+    "lava-send ready k=v",
+)
+
+
+def run_with_kmsg(node: Node, kernel: str) -> "subprocess.CompletedProcess[str]":
+    node.install(evolve(definition(0, "smoke", *REPORTS), signal="kmsg"))
+    return node.run(f"{node.root}/bin/lava-test-runner", f"{node.root}/0", LAVA_KMSG=kernel)
+
+
+def test_signals_go_to_the_kernel_log_if_the_definition_says_so(node: Node) -> None:
+    kernel = node.folder / "kmsg"
+    os.mkfifo(kernel)
+    reader = os.open(kernel, os.O_RDWR)  # keeps what is written, and no writer waits
+    try:
+        ran = run_with_kmsg(node, str(kernel))
+        written = os.read(reader, 65_536).decode()
+    finally:
+        os.close(reader)
+    assert all(line.startswith("<0><LAVA_SIGNAL_") for line in written.splitlines())
+    assert seen(written) == [
+        RunStarted("0_smoke", "1200_0"),
+        CaseStarted("a"),
+        CaseEnded("a"),
+        CaseResult("a", "pass"),
+        CaseResult("b", "pass", 2.0, "s"),
+        SetStarted("first"),
+        Noted("half way"),
+        FeedbackAsked("other"),
+        CaseReference("c", "pass", "https://x/y"),
+        RunEnded("0_smoke", "1200_0"),
+    ]
+    assert "inside" in ran.stdout.splitlines()
+    # Calls are answered on the console, and so are made there.
+    assert seen(ran.stdout) == [ApiCall("send", "ready", data={"k": "v"}), RunnerExited()]
+
+
+def test_signals_go_to_the_console_if_the_kernel_log_cannot_be_written(node: Node) -> None:
+    ran = run_with_kmsg(node, str(node.folder / "nowhere/kmsg"))
+    warnings = [line for line in ran.stdout.splitlines() if line.startswith("lava-signal: kmsg:")]
+    assert len(warnings) == 1
+    found = seen(ran.stdout)
+    assert RunStarted("0_smoke", "1200_0") in found
+    assert CaseResult("b", "pass", 2.0, "s") in found
+    assert RunEnded("0_smoke", "1200_0") in found
+
+
+def test_a_signal_that_the_kernel_log_refuses_goes_to_the_console(node: Node) -> None:
+    ran = run_with_kmsg(node, "/dev/full")
+    assert RunStarted("0_smoke", "1200_0") in seen(ran.stdout)
+    assert RunEnded("0_smoke", "1200_0") in seen(ran.stdout)
+
+
 # The runner
 
 
@@ -495,6 +582,7 @@ def test_the_runner_runs_each_definition_once_whatever_fails(tmp_path: Path) -> 
         ran = node.run(runner, f"{node.root}/0")
         assert seen(ran.stdout) == [
             RunStarted("0_breaks", "1200_0"),
+            InstallError("1_bad", "install.sh ended with status 3"),
             InstallFailed(),
             RunStarted("2_fine", "1200_2"),
             CaseResult("x", "pass"),

@@ -94,6 +94,34 @@ def test_positional_parameters_in_evaluated_steps_are_not_the_scripts_own() -> N
     assert "awk '{print \\$1}'" in run
 
 
+def test_the_installation_comes_in_lavas_order() -> None:
+    node = evolve(
+        NODE,
+        stages=(
+            (
+                evolve(
+                    SMOKE,
+                    keys=("https://files.example/key.asc", "0xDEAD"),
+                    sources=("deb http://deb.example stable main",),
+                    deps=("curl", "it's"),
+                    install_steps=("make",),
+                ),
+            ),
+        ),
+    )
+    install = text(by_path(node)["0/tests/0_smoke/install.sh"])
+    assert install.partition("\\'\n")[2].splitlines() == [
+        "lava-add-keys 'https://files.example/key.asc' || exit",
+        "lava-add-keys '0xDEAD' || exit",
+        "lava-add-sources 'deb http://deb.example stable main' || exit",
+        "lava-install-packages 'curl' 'it'\\''s' || exit",
+        "cd '/lava-1200/0/tests/0_smoke'",
+        "pwd",
+        "make",
+    ]
+    assert install.startswith("GREETING='first'\nGREETING=")
+
+
 def test_the_cache_is_named_in_the_environment_only_if_it_is_the_nodes_own() -> None:
     assert "LAVA_MULTI_NODE_CACHE" not in text(by_path(NODE)["environment"])
     own = text(by_path(evolve(NODE, cache="/n/1/cache"))["environment"])

@@ -13,6 +13,7 @@ from callboard.actors.signals import (
     CaseStarted,
     CommandEnded,
     FeedbackAsked,
+    InstallError,
     InstallFailed,
     LineReader,
     Malformed,
@@ -61,6 +62,7 @@ KNOWN: list[tuple[str, Signal]] = [
     ("<LAVA_MULTI_NODE> <LAVA_SYNC done>", ApiCall("sync", "done")),
     ("<LAVA_TEST_RUNNER EXIT>", RunnerExited()),
     ("<LAVA_TEST_RUNNER INSTALL_FAIL>", InstallFailed()),
+    ("<LAVA_INSTALL_ERROR 0_x install.sh ended>", InstallError("0_x", "install.sh ended")),
     ("<LAVA_SHELL_STATUS 3 127>", CommandEnded(3, 127)),
 ]
 
@@ -71,7 +73,11 @@ ODD = [
     ("<LAVA_SIGNAL_TESTREFERENCE a pass>", True),
     ("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=great>", False),
     ("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass MEASUREMENT=much>", False),
+    ("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass MEASUREMENT=nan>", False),
+    ("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass MEASUREMENT=-inf>", False),
     ("<LAVA_SIGNAL_TESTCASE a pass>", False),
+    ("<LAVA_SIGNAL_TESTCASE RESULT=pass>", False),
+    ("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass fast>", False),
     ("<LAVA_SIGNAL_TESTSET>", False),
     ("<LAVA_SIGNAL_NOVELTY x>", False),
 ]
@@ -100,6 +106,14 @@ def test_noise_around_a_signal_changes_nothing(
 ) -> None:
     text, signal = known
     assert list(signals(f"{before}{colour}{text}{reset}{after}")) == [signal]
+
+
+@pytest.mark.parametrize("prefix", ["[   12.345678] ", "<0>", "[    0.000001][  T123] <0>"])
+@pytest.mark.parametrize(("text", "signal"), KNOWN)
+def test_a_signal_that_came_through_the_kernel_log_is_the_same(
+    prefix: str, text: str, signal: Signal
+) -> None:
+    assert list(signals(prefix + text)) == [signal]
 
 
 def test_several_signals_of_one_line_come_in_order() -> None:

@@ -103,7 +103,196 @@ def test_install_steps_run_first_and_a_failing_one_skips_its_definition(
     ran = callboard.run(definition({"a": [good, bad, after], "b": []}))
     assert (ran.exit_code, ran.document["status"]) == (3, "incomplete")
     assert ran.results("a") == {"0_good/installed": "pass", "2_after/alive": "pass"}
-    assert ran.jobs("a")[0]["error"]["type"] == "TestError"
+    error = ran.jobs("a")[0]["error"]
+    assert error["type"] == "TestError"
+    assert error["message"] == ("the installation for 1_bad failed: install.sh ended with status 3")
+    assert "<LAVA_TEST_RUNNER INSTALL_FAIL>" in ran.console("a")
+    lava = {each["case"]: each["result"] for each in ran.jobs("a")[0]["results"]}
+    assert lava["stage_0"] == "fail"
+    summary = callboard.start("report", str(ran.directory)).communicate(timeout=30)[0]
+    assert summary.count("the installation for 1_bad failed") == 1
+    assert "stage_0 failed" not in summary
+
+
+def edited(text: str, **repository: object) -> str:
+    """The definition with more in the repository of its first test."""
+    data = yaml.safe_load(text)
+    [block, *_] = [each["test"] for each in data["actions"] if "test" in each]
+    block["definitions"][0]["repository"] |= repository
+    return yaml.safe_dump(data)
+
+
+INSTALL = {
+    "keys": ["/nowhere/key"],
+    "sources": ["no source"],
+    "deps": ["callboard-nothing"],
+    "steps": ["exit 1"],
+}
+"""Each part of it fails."""
+
+
+def skipping(parts: list[str], install: dict[str, list[str]]) -> str:
+    text = edited(
+        definition({"a": [Test("t", ["lava-test-case x --result pass"])], "b": []}),
+        install=install,
+    )
+    data = yaml.safe_load(text)
+    [block] = [each["test"] for each in data["actions"] if "test" in each]
+    block["definitions"][0]["skip_install"] = parts
+    return yaml.safe_dump(data)
+
+
+@pytest.mark.parametrize("parts", [[each] for each in INSTALL] + [["all"]])
+def test_each_part_of_an_installation_can_be_skipped(
+    callboard: Callboard, parts: list[str]
+) -> None:
+    install = INSTALL if parts == ["all"] else {parts[0]: INSTALL[parts[0]]}
+    ran = callboard.run(skipping(parts, install))
+    assert (ran.exit_code, ran.results("a")) == (0, {"0_t/x": "pass"})
+
+
+@pytest.mark.parametrize("os_name", ["debian", "debian_installer"])
+def test_packages_that_are_there_are_no_work_and_those_of_other_systems_nobodys(
+    callboard: Callboard, os_name: str
+) -> None:
+    deps = {"deps": ["dash"], "deps-debian": ["bash"], "deps-fedora": ["callboard-nothing"]}
+    text = definition({"a": [Test("t", ["cat install.sh"])], "b": []}, os_name=os_name)
+    ran = callboard.run(edited(text, install=deps))
+    assert ran.exit_code == 0
+    assert "lava-install-packages 'dash' 'bash' || exit" in ran.console("a")
+
+
+def test_the_last_of_a_parameters_values_wins_in_both_scripts(callboard: Callboard) -> None:
+    show = 'echo "$0: [$A] [$B] [$C] [$D] [$EMPTY]" | sed "s,.*/,,"'
+    text = definition({"a": [Test("t", [show], install=[show])], "b": []})
+    values = dict.fromkeys("ABCD", "params") | {"EMPTY": None, "A": 'it\'s\n"$HOME"'}
+    text = edited(text, params=values, parameters=dict.fromkeys("BCD", "parameters"))
+    data = yaml.safe_load(text)
+    [block] = [each["test"] for each in data["actions"] if "test" in each]
+    block["definitions"][0] |= {
+        "parameters": {"C": "job parameters", "D": "job parameters"},
+        "params": {"D": "job params"},
+    }
+    ran = callboard.run(yaml.safe_dump(data))
+    assert ran.exit_code == 0
+    console = "\n".join(ran.console("a"))
+    for script in ("install.sh", "run.sh"):
+        shown = '[it\'s\n"$HOME"] [parameters] [job parameters] [job params] []'
+        assert f"{script}: {shown}" in console
+
+
+def test_awk_in_an_evaluated_step_reads_the_fields_of_its_lines(callboard: Callboard) -> None:
+    steps = [
+        'lava-test-case fields --shell "test b = \\"\\$(echo a b | awk \'{print $2}\')\\""',
+        "lava-test-case name --shell grep -q 'name: t' testdef_metadata",
+    ]
+    ran = callboard.run(definition({"a": [Test("t", steps)], "b": []}))
+    assert ran.results("a") == {"0_t/fields": "pass", "0_t/name": "pass"}
+
+
+def test_an_environment_of_lists_and_maps_is_flattened(callboard: Callboard) -> None:
+    text = definition({"a": [Test("t", ["env | grep ^NET"])], "b": []})
+    data = yaml.safe_load(text)
+    data["protocols"]["lava-multinode"]["roles"]["a"]["environment"] = {
+        "NET": {"up": True, "down": False, "ports": [22, 80], "name": ""}
+    }
+    ran = callboard.run(yaml.safe_dump(data))
+    assert ran.exit_code == 0
+    shown = sorted(line for line in ran.console("a") if line.startswith("NET"))
+    assert shown == ["NET_down=0", "NET_name=", "NET_ports_0=22", "NET_ports_1=80", "NET_up=1"]
+
+
+def test_a_definitions_own_expected_cases_count_if_the_job_names_none(
+    callboard: Callboard,
+) -> None:
+    text = definition({"a": [Test("t", ["lava-test-case one --result pass"])], "b": []})
+    ran = callboard.run(edited(text, expected=["one", "two"]))
+    assert ran.exit_code == 1
+    assert ran.results("a") == {"0_t/one": "pass", "0_t/two": "fail"}
+
+
+def test_a_result_outside_of_a_definition_ends_the_test(callboard: Callboard) -> None:
+    early = "echo '<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>'"
+    ran = callboard.run(definition({"a": [Test("t", ["true"], install=[early])], "b": []}))
+    assert ran.exit_code == 3
+    assert "while no definition was running" in ran.jobs("a")[0]["error"]["message"]
+
+
+def test_signals_through_the_kernel_log_are_results(callboard: Callboard) -> None:
+    text = definition({"a": [Test("t", ["lava-test-case x --shell true", "lava-sync s"])]})
+    data = yaml.safe_load(text)
+    [block] = [each["test"] for each in data["actions"] if "test" in each]
+    block["definitions"][0]["lava-signal"] = "kmsg"
+    # The node's terminal stands for a kernel log that ends up on its console.
+    data["protocols"]["lava-multinode"]["roles"]["a"]["environment"] = {"LAVA_KMSG": "/dev/tty"}
+    ran = callboard.run(yaml.safe_dump(data))
+    assert ran.exit_code == 0
+    assert ran.results("a") == {"0_t/x": "pass", "0_t/multinode-sync-s": "pass"}
+    assert "<0><LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>" in ran.console("a")
+
+
+def spaces(*tests: tuple[str, str | None, list[str]]) -> str:
+    """Two namespaces, each deployed and booted; tests by namespace and that of the connection."""
+    data = yaml.safe_load(definition({"a": [Test("t", ["true"])]}))
+    deploy, boot, test = data["actions"]
+    actions = []
+    for space in ("one", "two"):
+        for block in (deploy, boot):
+            [(kind, content)] = block.items()
+            actions.append({kind: content | {"namespace": space}})
+    for number, (space, connection, steps) in enumerate(tests):
+        [source] = test["test"]["definitions"]
+        repository = source["repository"] | {"run": {"steps": steps}}
+        more = {"connection-namespace": connection} if connection else {}
+        block = test["test"] | {"namespace": space} | more
+        block["definitions"] = [source | {"name": f"t{number}", "repository": repository}]
+        actions.append({"test": block})
+    return yaml.safe_dump(data | {"actions": actions})
+
+
+def test_each_namespace_has_an_overlay_a_shell_and_a_count_of_its_own(
+    callboard: Callboard,
+) -> None:
+    fine = "lava-test-case x --result pass"
+    text = spaces(
+        ("one", None, [fine, "tty > ../../../../tty-one"]),
+        ("two", None, [fine]),
+        ("one", None, [fine]),
+        ("two", "one", [fine, 'echo "on $(tty)"', "echo one is $(cat ../../../../tty-one)"]),
+    )
+    text = text.replace("../../../../tty-one", "$TMPDIR/tty-one")
+    ran = callboard.run(text)
+    assert ran.exit_code == 0
+    suites = ("0_t0", "0_t1", "1_t2", "1_t3")
+    assert ran.results("a") == {f"{suite}/x": "pass" for suite in suites}
+    assert ran.suites("a") == dict.fromkeys(suites, "pass")
+    console = ran.console("a")
+    [own] = [line.removeprefix("on ") for line in console if line.startswith("on /")]
+    assert f"one is {own}" in console
+
+
+def test_what_another_namespace_prints_during_a_test_is_feedback(callboard: Callboard) -> None:
+    late = "read go < $TMPDIR/go; echo from two; echo > $TMPDIR/said"
+    text = spaces(
+        ("two", None, ["mkfifo $TMPDIR/go $TMPDIR/said", f"(set +x; {late}) &"]),
+        (
+            "one",
+            None,
+            [
+                "echo > $TMPDIR/go; read said < $TMPDIR/said",
+                "lava-test-feedback --namespace two",
+                "lava-test-feedback --namespace three",
+                "lava-test-case x --result pass",
+            ],
+        ),
+    )
+    ran = callboard.run(text)
+    assert ran.exit_code == 0
+    [job] = ran.jobs("a")
+    log = yaml.safe_load((ran.directory / f"jobs/{job['id']}/output.yaml").read_text())
+    feedback = [(each["ns"], each["msg"]) for each in log if each["lvl"] == "feedback"]
+    assert feedback == [("two", "from two")]
+    assert any("no connection in namespace 'three'" in str(each["msg"]) for each in log)
 
 
 def test_parameters_and_environment_reach_the_steps(callboard: Callboard) -> None:
