@@ -37,15 +37,6 @@ def _unsupported_block(block: Block) -> Iterator[Diagnostic]:
         yield _not_yet(f"a call of {call.protocol} from an action", call.place)
     if block.kind == "test" and block.test_kind != "shell":
         yield _not_yet(f"a test of kind {block.test_kind}", block.place)
-    for source in block.definitions:
-        if source.inline is None:
-            yield _not_yet(f"from: {source.origin}", source.place)
-            continue
-        install = source.inline.install
-        parts = {"git-repos": install.git_repos}
-        for part, content in parts.items():
-            if content and not source.skip_install & {part, "all"}:
-                yield _not_yet(f"install: {part}", source.inline.place)
 
 
 def _not_yet(what: str, place: Place, role: str | None = None) -> Diagnostic:

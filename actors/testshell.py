@@ -80,7 +80,7 @@ class _TestRun:
         """The cases that must be reported, and no others; empty when nobody says."""
         if self.source is None:
             return ()
-        own = self.source.inline.expected if self.source.inline else ()
+        own = self.source.definition.expected if self.source.definition else ()
         return own if self.source.expected is None else self.source.expected
 
 
@@ -318,6 +318,8 @@ class TestShell(Action):
                 duration_s=self._since(run.began_s),
                 repository=run.source.repository if run.source else None,
                 path=run.source.path if run.source else None,
+                revision=_revision(run.source),
+                commit=run.source.fetched.commit if run.source and run.source.fetched else None,
             ),
             seq,
         )
@@ -425,6 +427,14 @@ class TestShell(Action):
     @staticmethod
     def _since(began_s: float) -> float:
         return round(anyio.current_time() - began_s, 6)
+
+
+def _revision(source: TestSource | None) -> str | None:
+    """What a source asks for, None when it leaves the choice to the repository."""
+    if source is None:
+        return None
+    revision = source.options.get("revision") or source.options.get("branch")
+    return None if revision is None else str(revision)
 
 
 def _reply_lines(call: Call, answer: Answer) -> Iterator[str]:

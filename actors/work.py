@@ -96,9 +96,9 @@ def _stages(
 def _definition(
     context: JobContext, source: TestSource, index: int, system: str | None
 ) -> overlay.Definition:
-    definition = source.inline
+    definition, fetched = source.definition, source.fetched
     if definition is None:
-        raise JobError(f"test definitions from {source.origin} are not supported yet")
+        raise JobError(f"the definition `{source.name}` has not been fetched")
     install = _kept(definition.install, source.skip_install)
     return overlay.Definition(
         index=index,
@@ -113,6 +113,8 @@ def _definition(
         sources=install.sources,
         deps=_packages(install, system),
         signal=source.signal,
+        folder=fetched.folder if fetched else None,
+        repositories=fetched.repositories if fetched else (),
     )
 
 

@@ -34,7 +34,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 @pytest.fixture(autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test counts its own job ids and has its own folder for nodes."""
+    """Every test counts its own job ids and fetches what it needs itself."""
     folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("CALLBOARD_CACHE", str(folder / "cache"))
     monkeypatch.setenv("CALLBOARD_STATE", str(folder))
     return folder

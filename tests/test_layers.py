@@ -15,6 +15,7 @@ PACKAGES = {
     "callboard.actors": ROOT / "actors",
     "callboard.scenarios": ROOT / "scenarios",
     "callboard.definition": ROOT / "src/callboard/definition",
+    "callboard.sources": ROOT / "src/callboard/sources",
     "callboard.report": ROOT / "src/callboard/report",
     "callboard.cli": ROOT / "src/callboard/cli",
 }
@@ -30,6 +31,7 @@ ALLOWED = {
         "callboard.events",
         "callboard.journal",
     },
+    "callboard.sources": {"callboard.definition"},
     "callboard.journal": {"callboard.events"},
     "callboard.reservation": {"callboard.actors", "callboard.definition", "callboard.state"},
     "callboard.report": {"callboard.events", "callboard.definition"},
@@ -41,6 +43,7 @@ ALLOWED = {
         "callboard.journal",
         "callboard.report",
         "callboard.reservation",
+        "callboard.sources",
         "callboard.state",
     },
 }

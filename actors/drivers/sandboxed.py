@@ -27,7 +27,7 @@ from callboard.actors.drivers.sandbox.wire import (
     Started,
     Unpack,
 )
-from callboard.actors.overlay import File, tarball
+from callboard.actors.overlay import File, pack
 from callboard.definition.devices import LocalLimits
 
 _CACHE = "/tmp/lava_multi_node_cache.txt"
@@ -232,7 +232,7 @@ class SandboxedNode(LocalNode):
     async def install(self, files: tuple[File, ...], root: str) -> None:
         """Put files on the node, below `root`; raises OSError."""
         with os.fdopen(os.memfd_create("overlay"), "wb") as archive:
-            archive.write(tarball(files, root))
+            await anyio.to_thread.run_sync(pack, files, root, archive)
             archive.flush()
             archive.seek(0)
             await self._node.ask(Unpack(), archive.fileno())

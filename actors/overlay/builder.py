@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal
 
 from attrs import frozen
 
-from callboard.actors.overlay.files import File
+from callboard.actors.overlay.files import File, tree
 
 LAVA_CACHE = "/tmp/lava_multi_node_cache.txt"
 """Where LAVA keeps the data of the last wait; definitions that name it expect it there."""
@@ -34,6 +35,7 @@ _KMSG = (
     "    LAVA_SIGNAL=stdout",
     "fi",
 )
+_GENERATED = ("testdef.yaml", "testdef_metadata", "uuid", "install.sh", "run.sh")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POSITIONAL = re.compile(r"\$(?=\d)")
 
@@ -55,6 +57,8 @@ class Definition:
         sources: Package sources to add.
         deps: Packages that the node must have.
         signal: Where its signals are written: `stdout` or `kmsg`.
+        folder: What lies beside it, None when it is written in line.
+        repositories: More folders, by their place below the test's own.
     """
 
     index: int
@@ -69,6 +73,8 @@ class Definition:
     sources: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
     signal: Literal["stdout", "kmsg"] = "stdout"
+    folder: Path | None = None
+    repositories: tuple[tuple[str, Path], ...] = ()
 
     @property
     def suite(self) -> str:
@@ -151,6 +157,7 @@ def _helpers(overlay: Overlay) -> Iterator[File]:
 
 def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File]:
     folder = f"{stage}/tests/{definition.suite}"
+    yield from _fetched(definition, folder)
     there = _quoted(f"{overlay.root}/{folder}")
     parameters = [_assignment(name, value) for name, value in definition.parameters]
     yield File(f"{folder}/testdef.yaml", definition.testdef.encode())
@@ -180,6 +187,16 @@ def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File
         signal.format("ENDRUN"),
     ]
     yield File(f"{folder}/run.sh", _script(lines), _SCRIPT_MODE)
+
+
+def _fetched(definition: Definition, folder: str) -> Iterator[File]:
+    """What was fetched for a test: the files beside its definition, and other repositories."""
+    if definition.folder is not None:
+        destinations = [destination for destination, _ in definition.repositories]
+        yield from tree(definition.folder, folder, without=(*_GENERATED, *destinations))
+    for destination, repository in definition.repositories:
+        yield File(f"{folder}/{destination}", None)
+        yield from tree(repository, f"{folder}/{destination}")
 
 
 def _install_helpers(definition: Definition) -> Iterator[str]:

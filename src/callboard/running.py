@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from callboard.actors.drivers import Node
 from callboard.actors.drivers.bare import BareNode
@@ -34,6 +34,7 @@ from callboard.report import Job, derive
 from callboard.reservation import reserve
 from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered
+from callboard.sources import Policy, fetch, secret_values
 from callboard.state import take_job_ids
 
 Observer = Callable[[Event], None]
@@ -52,6 +53,7 @@ class Setup:
         fail_fast: Fail waits that can't be satisfied any more.
         deadlock_grace_s: How long a group may be stuck before that is presumed, in seconds.
         sandbox: Give local nodes a throw-away view of the machine.
+        sources: How test definitions are fetched.
     """
 
     directory: Path
@@ -61,6 +63,7 @@ class Setup:
     fail_fast: bool = True
     deadlock_grace_s: float = 10.0
     sandbox: bool = True
+    sources: Policy = field(factory=Policy)
 
 
 def problems(definition: Definition, setup: Setup) -> tuple[Diagnostic, ...]:
@@ -154,6 +157,7 @@ async def open_group(
     *,
     observers: Iterable[Observer] = (),
     waiting: Callable[[frozenset[str]], None] = lambda _busy: None,
+    fetched: Callable[[str], None] = lambda _text: None,
 ) -> AsyncIterator[LiveGroup]:
     """Run a group while the context is open; leaving it early ends the group in order.
 
@@ -162,13 +166,16 @@ async def open_group(
         setup: Devices, directory and options.
         observers: Are given every event.
         waiting: Called when the group has to wait for devices, with the names of those busy.
+        fetched: Called with a line of text when a source of test definitions has been fetched.
 
     Raises:
+        SourcesFailed: Test definitions can't be had.
         QueueTimeout: The devices stayed busy for longer than the definition allows.
         SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
+    definition = await fetch(definition, setup.sources, fetched)
     await sweep()
     count = max(1, sum(role.count for role in definition.roles))
     first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
@@ -218,7 +225,7 @@ async def _recorded(
     """The group while it runs, from the first event of its log to the last."""
     journal = Journal(
         anyio.current_time,
-        mask=Mask(definition.secrets.values()),
+        mask=Mask([*definition.secrets.values(), *secret_values(definition)]),
         sinks=[log, *observers],
         failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
     )
@@ -292,6 +299,8 @@ async def run(
 
     Raises:
         DefinitionError: The definition can't be run.
+        SourcesFailed: Test definitions can't be had.
+        SandboxUnavailable: This machine can't make throw-away nodes.
         OSError: The directory can't be written.
     """
     setup = Setup(Path(directory), devices=devices, first_id=first_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from callboard.actors.overlay import Definition, File, Overlay, build, tarball, write
+from callboard.actors.overlay import Definition, File, Link, Overlay, build, pack, write
 
 SMOKE = Definition(
     index=0,
@@ -38,7 +38,7 @@ def by_path(overlay: Overlay) -> dict[str, File]:
 
 
 def text(file: File) -> str:
-    assert file.content is not None
+    assert isinstance(file.content, bytes)
     return file.content.decode()
 
 
@@ -151,8 +151,14 @@ def test_what_is_written_has_its_mode_and_content(tmp_path: Path) -> None:
             assert path.stat().st_mode & 0o777 == file.mode
 
 
-def test_a_tarball_holds_the_same_and_is_the_same_each_time() -> None:
-    first, second = tarball(build(NODE), "/lava-1200"), tarball(build(NODE), "/lava-1200")
+def packed(files: tuple[File, ...]) -> bytes:
+    archive = io.BytesIO()
+    pack(files, "/lava-1200", archive)
+    return archive.getvalue()
+
+
+def test_an_archive_holds_the_same_and_is_the_same_each_time() -> None:
+    first, second = packed(build(NODE)), packed(build(NODE))
     assert first == second
     with tarfile.open(fileobj=io.BytesIO(first)) as archive:
         for file in build(NODE):
@@ -163,3 +169,29 @@ def test_a_tarball_holds_the_same_and_is_the_same_each_time() -> None:
             opened = archive.extractfile(entry)
             assert opened is not None
             assert (opened.read(), entry.mode) == (file.content, file.mode)
+
+
+def test_what_was_fetched_lies_beside_the_definition_but_not_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/tool").write_text("#!/bin/sh\n")
+    (tmp_path / "lib/tool").chmod(0o755)
+    (tmp_path / "link").symlink_to("lib/tool")
+    (tmp_path / "run.sh").write_text("not ours")
+    (tmp_path / "uuid").symlink_to("/etc/passwd")
+    (tmp_path / "other").symlink_to("/etc")
+    repository = tmp_path / "lib"
+    smoke = evolve(SMOKE, folder=tmp_path, repositories=(("other/place", repository),))
+    files = by_path(evolve(NODE, stages=((smoke,),)))
+    folder = "0/tests/0_smoke"
+    assert files[f"{folder}/lib/tool"] == File(f"{folder}/lib/tool", tmp_path / "lib/tool", 0o755)
+    assert files[f"{folder}/link"].content == Link("lib/tool")
+    assert files[f"{folder}/other/place/tool"].content == repository / "tool"
+    assert f"{folder}/other" not in files
+    assert isinstance(files[f"{folder}/uuid"].content, bytes)
+    assert isinstance(files[f"{folder}/run.sh"].content, bytes)
+    write(tuple(files.values()), tmp_path / "written")
+    there = tmp_path / "written" / folder
+    assert (there / "link").readlink() == Path("lib/tool")
+    assert (there / "lib/tool").stat().st_mode & 0o777 == 0o755
+    with tarfile.open(fileobj=io.BytesIO(packed(tuple(files.values())))) as archive:
+        assert archive.getmember(f"lava-1200/{folder}/link").linkname == "lib/tool"

@@ -245,9 +245,6 @@ NOT_YET = {
         "actions:",
         "  lava-lxc: {server: {name: x, distribution: debian, release: sid}}\nactions:",
     ),
-    "from: git": GOOD.replace("from: inline", "from: git").replace(
-        GOOD[GOOD.index("      repository:") :], "      repository: https://x.example/y.git\n"
-    ),
 }
 
 

@@ -61,6 +61,20 @@ ROLES = (
 BOOT = "- boot: {role: [server, client], method: qemu, prompts: ['root@x:']}"
 TEST = "- test:\n    role: [server]\n"
 PATH = "      path: inline/serve.yaml\n"
+INLINE = """\
+    - from: inline
+      name: serve
+      path: inline/serve.yaml
+      repository:
+        metadata: {format: Lava-Test Test Definition 1.0, name: serve}
+        run: {steps: ['lava-send ready port=80', 'lava-sync done']}
+"""
+REMOTE = """\
+    - from: url
+      name: serve
+      path: serve.yaml
+      repository: http://files.example/serve.tar.gz
+"""
 STEP = "'lava-send ready port=80', "
 RUN = "run: {steps: ['lava-send ready port=80', 'lava-sync done']}"
 USE = (
@@ -474,6 +488,35 @@ TESTS = [
     ),
     two(PATH, "      path: ¶../serve.yaml\n", "CB151", "leads out of the test", "relative"),
     two(PATH, "      path: ¶/serve.yaml\n", "CB151", "leads out of the test", "relative"),
+    two(
+        INLINE,
+        f"{REMOTE}      sha256sum: ¶12ab\n",
+        "CB154",
+        "`12ab` is no SHA-256",
+        "64 digits",
+    ),
+    two(
+        INLINE,
+        f"{REMOTE}      compression: ¶zip\n",
+        "CB024",
+        "can't be `zip`",
+        "`gz`",
+    ),
+    two(INLINE, f"{REMOTE}      strip-components: ¶-1\n", "CB023", "0 or more"),
+    two(INLINE, f"{REMOTE}      headers: ¶[a]\n", "CB021", "must be a map"),
+    two(
+        "        run:",
+        "        install: {git-repos: [{url: u, destination: ¶../x}]}\n        run:",
+        "CB151",
+        "leads out of the test",
+        "below the test's own",
+    ),
+    two(
+        "        run:",
+        "        install: {git-repos: [¶{destination: x}]}\n        run:",
+        "CB020",
+        "has no `url`",
+    ),
     two(PATH, f"{PATH}      skip_install: ¶[dep]\n", "CB144", "can't hold `dep`", "`deps`"),
     two(PATH, f"{PATH}      skip_install: ¶deps\n", "CB021", "must be a list", "write `[deps]`"),
     two(PATH, f"{PATH}      ¶params: {{A: 1}}\n", "CB149", "is inline and has `params`"),

@@ -6,6 +6,7 @@ import pytest
 
 from callboard.definition import Definition, Place, load, read, read_text
 from callboard.definition.model import (
+    GitRepo,
     Image,
     LxcContainer,
     Role,
@@ -97,7 +98,7 @@ def test_the_inline_definition_of_the_containers() -> None:
     assert inline.expected == ("one",)
     install = inline.install
     assert install.deps == {"": ("curl",), "debian": ("jq",)}
-    assert install.git_repos == ({"url": "https://git.example/x.git"},)
+    assert install.git_repos == (GitRepo("https://git.example/x.git", "x"),)
     assert install.keys == ("0xDEAD",)
     assert install.sources == ("deb http://deb.example stable main",)
     assert [step.text for step in install.steps] == ["true"]

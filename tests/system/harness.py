@@ -159,6 +159,7 @@ class Callboard:
         """What a callboard of this test is started with."""
         return os.environ | {
             "CALLBOARD_STATE": str(self.folder / "state"),
+            "CALLBOARD_CACHE": str(self.folder / "cache"),
             "TMPDIR": str(self.temporary),
             "COLUMNS": "80",
         }

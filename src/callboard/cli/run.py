@@ -26,6 +26,7 @@ from callboard.events import LOG_NAME, read_log
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
 from callboard.running import LiveGroup, Setup, open_group, problems
+from callboard.sources import Policy, SourcesFailed
 from callboard.state import state_directory
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -81,6 +82,21 @@ _FOLDER = Path("callboard-runs")
     help="Let local nodes see and change this machine itself.",
 )
 @click.option(
+    "--allow-local",
+    is_flag=True,
+    envvar="CALLBOARD_ALLOW_LOCAL",
+    help="Let definitions name files of this machine outside of their own folder.",
+)
+@click.option(
+    "--fetch-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="S",
+    envvar="CALLBOARD_FETCH_TIMEOUT",
+    help="Seconds that fetching one repository or archive may take.",
+)
+@click.option(
     "--network",
     type=click.Choice(["host", "group"]),
     default="host",
@@ -108,6 +124,8 @@ def command(
     no_fail_fast: bool,
     deadlock_grace: float,
     no_sandbox: bool,
+    allow_local: bool,
+    fetch_timeout: float,
     network: str,
     coordinator: str | None,
     nats: str | None,
@@ -133,6 +151,7 @@ def command(
         fail_fast=not no_fail_fast,
         deadlock_grace_s=deadlock_grace,
         sandbox=not no_sandbox,
+        sources=Policy(allow_local, fetch_timeout),
     )
     if errors := problems(found, setup):
         raise Refusal(*errors)
@@ -156,9 +175,15 @@ def command(
 class _NotStarted(Exception):
     """The run could not be started."""
 
-    def __init__(self, code: str, text: str, hint: str | None = None, exit_code: int = 2) -> None:
-        super().__init__(text)
-        self.refusal = refusal(code, text, hint, exit_code=exit_code)
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+def _not_started(
+    code: str, text: str, hint: str | None = None, *, exit_code: int = 2
+) -> _NotStarted:
+    return _NotStarted(refusal(code, text, hint, exit_code=exit_code))
 
 
 class _Execution:
@@ -197,6 +222,7 @@ class _Execution:
                     self._setup,
                     observers=[self._view],
                     waiting=self._waiting,
+                    fetched=self._view.note,
                 )
                 async with _started(opened) as group:
                     self._group = group
@@ -275,16 +301,19 @@ async def _started(
         try:
             group = await stack.enter_async_context(opened)
         except FileExistsError as error:
-            raise _NotStarted("CB105", "the directory holds a run already") from error
+            raise _not_started("CB105", "the directory holds a run already") from error
+        except SourcesFailed as error:
+            code = 3 if error.unreachable else 2
+            raise _NotStarted(Refusal(*error.diagnostics, exit_code=code)) from error
         except QueueTimeout as error:
-            raise _NotStarted("CB110", str(error), exit_code=3) from error
+            raise _not_started("CB110", str(error), exit_code=3) from error
         except SandboxUnavailable as error:
             text = f"this machine can't make throw-away nodes: {error}"
             hint = f"{error.cure}; --no-sandbox runs without"
-            raise _NotStarted("CB100", text, hint) from error
+            raise _not_started("CB100", text, hint) from error
         except (OSError, ValueError) as error:
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
-            raise _NotStarted("CB108", str(error), hint) from error
+            raise _not_started("CB108", str(error), hint) from error
         yield group
 
 

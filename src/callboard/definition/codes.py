@@ -220,6 +220,20 @@ CB109 fault of callboard
     Something happened that callboard's authors did not foresee. `-vv` shows where.
 CB110 devices stayed busy
     Other runs had the devices for longer than the definition's `timeouts.queue`.
+CB111 source not allowed
+    Sources come over http, https, git, ssh, or as files below the definition's own folder.
+    `--allow-local` allows other files of this machine.
+CB112 source can't be reached
+    A server did not answer, or not in time. Nothing was started.
+CB113 source not found
+    The repository, branch, revision, archive or file does not exist there, or can't be used.
+CB114 bad archive
+    A tar archive holds files, folders and links inside of itself, and no more than a test
+    needs. Anything else could write where it must not.
+CB115 wrong checksum
+    What was fetched is not what `sha256sum` says it must be.
+CB116 cache can't be written
+    What has been fetched is kept in the cache directory; `$CALLBOARD_CACHE` names another one.
 CB120 bad container name
     `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 63 characters with the job's id, which is added
     unless the container persists. Other names can harm the LXC tools' own files.
@@ -276,6 +290,8 @@ CB152 bad parameter name
 CB153 pattern is deprecated
     LAVA no longer parses output with `parse: pattern` unless asked to. Use
     `lava-test-case`.
+CB154 bad checksum
+    `sha256sum` is what the program of that name prints for the archive: 64 hexadecimal digits.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -304,5 +320,5 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in range(100, 111))
+RUN_CODES = frozenset(f"CB{number}" for number in range(100, 117))
 """Those that only appear when a command is carried out, not when a definition is read."""

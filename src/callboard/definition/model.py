@@ -6,6 +6,7 @@ are only copied into node jobs.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
@@ -158,6 +159,15 @@ class Step:
 
 
 @frozen
+class GitRepo:
+    """A repository that is put beside a test definition; `destination` is a folder below it."""
+
+    url: str
+    destination: str
+    branch: str | None = None
+
+
+@frozen
 class Install:
     """The `install` section of a test definition.
 
@@ -165,7 +175,7 @@ class Install:
     """
 
     deps: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]])
-    git_repos: tuple[Plain, ...] = ()
+    git_repos: tuple[GitRepo, ...] = ()
     keys: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -194,6 +204,23 @@ class TestDefinition:
 
 
 @frozen
+class Fetched:
+    """What belongs to a test source and was fetched before the run.
+
+    Attributes:
+        definition: What the test runs.
+        folder: The files beside it, None when it is written in line.
+        commit: The commit that they are of, None when they are not from git.
+        repositories: More folders, by their place below the test's own (`git-repos`).
+    """
+
+    definition: TestDefinition
+    folder: Path | None = None
+    commit: str | None = None
+    repositories: tuple[tuple[str, Path], ...] = ()
+
+
+@frozen
 class TestSource:
     """One entry of a test block's `definitions`: where a test definition comes from.
 
@@ -205,6 +232,7 @@ class TestSource:
         expected: Test cases that must be reported, None when the job doesn't say.
         signal: Where signals are written: `stdout` or `kmsg`.
         options: The remaining keys of git and url sources (`branch`, `revision`, ...).
+        fetched: What it names, None as long as nobody has fetched it.
     """
 
     __test__ = False  # keeps pytest from taking it for a test class
@@ -220,6 +248,12 @@ class TestSource:
     expected: tuple[str, ...] | None = None
     signal: Literal["stdout", "kmsg"] = "stdout"
     options: Mapping[str, Plain] = field(factory=dict[str, Plain])
+    fetched: Fetched | None = None
+
+    @property
+    def definition(self) -> TestDefinition | None:
+        """What the test runs; None when that is elsewhere and nobody has fetched it."""
+        return self.inline if self.fetched is None else self.fetched.definition
 
 
 @frozen

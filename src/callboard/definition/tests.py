@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from attrs import frozen
 
+from callboard.definition.composer import compose
+from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.dumper import dump
+from callboard.definition.findings import Findings
 from callboard.definition.model import (
+    GitRepo,
     Install,
     Origin,
     Place,
@@ -18,7 +22,8 @@ from callboard.definition.model import (
     TestSource,
 )
 from callboard.definition.reader import Section, listed
-from callboard.definition.tree import ListNode, Node, ScalarNode, kind, plain
+from callboard.definition.source import decode
+from callboard.definition.tree import ListNode, MapNode, Node, ScalarNode, kind, plain
 
 FORMAT = "Lava-Test Test Definition 1.0"
 
@@ -26,12 +31,14 @@ _ORIGINS: Mapping[str, Origin] = {"inline": "inline", "git": "git", "url": "url"
 _OPTIONS: Mapping[Origin, tuple[str, ...]] = {
     "inline": (),
     "git": ("branch", "revision", "history", "recursive", "shallow"),
-    "url": ("compression", "headers", "strip-components"),
+    "url": ("compression", "headers", "sha256sum", "strip-components"),
 }
 _SKIPPABLE = ("keys", "sources", "deps", "steps", "git-repos", "all")
 _NAME = re.compile(r"[\w-]+")
 _STRICT_NAME = re.compile(r"[-_a-zA-Z0-9]+")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_COMPRESSIONS = {"gz": "gz", "bz2": "bz2", "xz": "xz"}
 _METADATA = ("format", "name", "description", "environment", "devices", "maintainer", "scope", "os")
 _STEP_HINT = "quote the whole step; a `: ` or a leading character means something in YAML"
 
@@ -108,7 +115,7 @@ def _read_source(block: Section, node: Node) -> TestSource | None:
     if origin == "inline":
         repository_section = section.section("repository", "`repository`", required=True)
         if repository_section is not None:
-            inline = _read_definition(repository_section, name or "")
+            inline = _read_inline(repository_section, name or "")
         for key in ("parameters", "params"):
             if key in section:
                 message = f"{section.title} is inline and has `{key}`"
@@ -176,9 +183,23 @@ def _read_options(section: Section, origin: Origin) -> Mapping[str, Plain]:
         node = section.get(key)
         if node is not None:
             options[key] = plain(node)
-    for key in ("branch", "revision", "compression"):
+    for key in ("branch", "revision"):
         if key in options:
             section.string(key)
+    if "compression" in options:
+        section.choice("compression", _COMPRESSIONS)
+    if "strip-components" in options:
+        section.integer("strip-components", minimum=0, maximum=100)
+    if "headers" in options:
+        headers = section.section("headers", f"`headers` of {section.title}")
+        if headers is not None:
+            for name, _, _ in headers.labels("the name of a header"):
+                headers.string(name)
+    checksum = section.string("sha256sum") if "sha256sum" in options else None
+    if checksum is not None and not _SHA256.fullmatch(checksum):
+        hint = "64 digits from 0 to 9 and a to f, as sha256sum prints them"
+        node = section.get("sha256sum") or section.node
+        section.error("CB154", node, f"`{checksum[:64]}` is no SHA-256", hint)
     for key in ("history", "recursive", "shallow"):
         if key in options:
             section.boolean(key, default=False)
@@ -208,8 +229,40 @@ def _parameters(section: Section, key: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _read_definition(section: Section, name: str) -> TestDefinition:
+def read_test_file(
+    path: Path, file: str, name: str
+) -> tuple[TestDefinition | None, tuple[Diagnostic, ...]]:
+    """The test definition in a file that was fetched, None if it has any error.
+
+    Args:
+        path: Where it lies.
+        file: What it is called in diagnostics and places.
+        name: The name of the test in the job.
+
+    Raises:
+        OSError: The file can't be read.
+    """
+    source = decode(path.read_bytes(), file)
+    if isinstance(source, Diagnostic):
+        return None, (source,)
+    findings = Findings(source)
+    root = compose(source, findings)
+    definition = None
+    if isinstance(root, MapNode):
+        section = Section(root, findings, f"the definition of `{name[:60]}`")
+        definition = _read_definition(section, name)
+    elif not findings.errors:
+        what = "the file is empty" if root is None else f"the file holds {kind(root)}, not a map"
+        findings.error("CB014", root or 0, what, "a test definition begins with `metadata:`")
+    return (None if findings.errors else definition), findings.diagnostics()
+
+
+def _read_inline(section: Section, name: str) -> TestDefinition:
     section.title = f"the inline definition of `{name[:60]}`"
+    return _read_definition(section, name)
+
+
+def _read_definition(section: Section, name: str) -> TestDefinition:
     metadata = _read_metadata(section)
     run = section.section("run", f"`run` of {section.title}", required=True)
     steps: tuple[Step, ...] = ()
@@ -267,16 +320,48 @@ def _read_install(section: Section) -> Install:
     for key in install.names:
         if key == "deps" or key.startswith("deps-"):
             deps[key.removeprefix("deps").removeprefix("-")] = install.strings(key)
-    repositories = tuple(plain(item) for item in install.items("git-repos"))
+    repositories = (_read_repository(install, item) for item in install.items("git-repos"))
     read = Install(
         deps=deps,
-        git_repos=repositories,
+        git_repos=tuple(each for each in repositories if each is not None),
         keys=install.strings("keys"),
         sources=install.strings("sources"),
         steps=_read_steps(install, "steps"),
     )
     install.close()
     return read
+
+
+def _read_repository(install: Section, item: Node) -> GitRepo | None:
+    """An item of `git-repos`: a URL, or a map of it with its branch and destination."""
+    if isinstance(item, ScalarNode) and isinstance(item.value, str):
+        return GitRepo(item.value, _folder_of(item.value))
+    section = install.section_of(item, "an item of `git-repos`")
+    if section is None:
+        return None
+    url = section.string("url", required=True)
+    branch = section.string("branch")
+    destination = section.string("destination")
+    skipped = section.boolean("skip_by_default", default=False)
+    section.close()
+    if destination is not None:
+        _check_destination(section, destination)
+    if url is None or skipped:
+        return None
+    return GitRepo(url, destination or _folder_of(url), branch)
+
+
+def _folder_of(url: str) -> str:
+    """The folder that `git clone` would make."""
+    return PurePosixPath(re.split("[/:]", url.rstrip("/"))[-1].removesuffix(".git")).name or "repo"
+
+
+def _check_destination(section: Section, destination: str) -> None:
+    parts = PurePosixPath(destination)
+    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+        hint = "it is a folder below the test's own"
+        node = section.get("destination") or section.node
+        section.error("CB151", node, f"`{destination[:60]}` leads out of the test", hint)
 
 
 def _read_steps(section: Section, key: str) -> tuple[Step, ...]:

@@ -46,6 +46,9 @@ class Case:
         error: Why it failed, as far as known.
         first_line, last_line: Where in output.yaml the case's output begins and ends.
         uuid: The run of a definition, for cases that are definitions.
+        repository: Where such a definition is from, None when it is written in line.
+        revision: What was asked for, `unspecified` when that was left to the repository.
+        commit: The commit that was run, None when it isn't from git.
         path: The definition's file, for cases that are definitions.
     """
 
@@ -66,6 +69,9 @@ class Case:
     last_line: int | None = None
     uuid: str | None = None
     path: str | None = None
+    repository: str | None = None
+    revision: str | None = None
+    commit: str | None = None
 
 
 @frozen
@@ -252,6 +258,9 @@ def _cases(
                 namespace=body.namespace,
                 uuid=body.uuid,
                 path=body.path,
+                repository=body.repository,
+                revision=(body.revision or "unspecified") if body.repository else None,
+                commit=body.commit,
             )
         case ActionEnded(recorded=True):
             yield Case(

@@ -1,0 +1,78 @@
+"""Where a source is: which transports are allowed, and which files of this machine."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from callboard.definition.model import Definition
+from callboard.sources.errors import REFUSED, SourceError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_TRANSPORTS = {"git": ("http", "https", "git", "ssh", "file"), "url": ("http", "https", "file")}
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: without a login, which may hold a password."""
+    return _LOGIN.sub("", url)
+
+
+def secret_values(definition: Definition) -> Iterator[str]:
+    """What of a definition's sources must not be shown: headers, and logins in URLs."""
+    for block in definition.blocks:
+        for source in block.definitions:
+            headers = source.options.get("headers")
+            if isinstance(headers, dict):
+                yield from (str(value) for value in headers.values())
+            urls = [source.repository or ""]
+            if source.definition is not None:
+                urls += [each.url for each in source.definition.install.git_repos]
+            for login in (_LOGIN.search(url) for url in urls):
+                if login is not None:
+                    yield login[0].rstrip("@")
+
+
+def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Path | None:
+    """The path of a source on this machine, None when it is elsewhere.
+
+    Args:
+        url: As the definition has it.
+        origin: `git` or `url`.
+        folder: Where the definition lies; relative paths begin there.
+        allow_local: Whether paths outside of it are allowed too.
+
+    Raises:
+        SourceError: The transport is not allowed, or the path isn't.
+    """
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        if url.startswith("-") or "::" in url.split("/", 1)[0]:
+            raise _refused(url, origin)
+        if origin == "git" and ":" in url.split("/", 1)[0]:  # ssh, as in host:path
+            return None
+        return _checked(folder / url, url, folder, allow_local=allow_local)
+    if scheme[1].lower() not in _TRANSPORTS[origin]:
+        raise _refused(url, origin)
+    if scheme[1].lower() != "file":
+        return None
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise SourceError(REFUSED, f"{shown(url)} names a file of another machine")
+    return _checked(Path(unquote(parts.path)), url, folder, allow_local=allow_local)
+
+
+def _refused(url: str, origin: str) -> SourceError:
+    names = ", ".join(_TRANSPORTS[origin])
+    return SourceError(
+        REFUSED, f"{shown(url)} has a transport that is not allowed", f"use one of {names}"
+    )
+
+
+def _checked(path: Path, url: str, folder: Path, *, allow_local: bool) -> Path:
+    resolved = path.resolve()
+    if allow_local or resolved.is_relative_to(folder.resolve()):
+        return resolved
+    hint = "move it there, or allow this machine's files with --allow-local"
+    message = f"{shown(url)} does not lie below the definition's folder"
+    raise SourceError(REFUSED, message, hint)

@@ -1,0 +1,48 @@
+"""Why something can't be fetched.
+
+SourceError        one source; becomes a diagnostic at its place in the definition
+SourcesFailed      all that went wrong, when everything else has been fetched or given up
+"""
+
+from collections.abc import Iterable
+
+from callboard.definition.diagnostics import Diagnostic
+
+REFUSED = "CB111"
+UNREACHABLE = "CB112"
+MISSING = "CB113"
+BAD_ARCHIVE = "CB114"
+BAD_CHECKSUM = "CB115"
+
+
+class SourceError(Exception):
+    """A source can't be had.
+
+    Args:
+        code: The kind of problem, one of this module's.
+        message: What happened, in one sentence.
+        hint: The next step.
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class SourcesFailed(Exception):
+    """Some sources of a definition can't be had.
+
+    Args:
+        diagnostics: One for each, in the order of the definition.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the network is to blame for all of it, and not the definition."""
+        return all(each.code == UNREACHABLE for each in self.diagnostics)

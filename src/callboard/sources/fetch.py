@@ -1,0 +1,206 @@
+"""Everything that the tests of one definition need, fetched in parallel, each thing once."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+
+import anyio
+from attrs import evolve, frozen
+
+from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.model import (
+    Block,
+    Definition,
+    Fetched,
+    Place,
+    TestDefinition,
+    TestSource,
+)
+from callboard.definition.tests import read_test_file
+from callboard.sources.address import shown
+from callboard.sources.archive import ArchiveRequest, fetch_archive
+from callboard.sources.cache import Cache, cache_directory
+from callboard.sources.errors import MISSING, UNREACHABLE, SourceError, SourcesFailed
+from callboard.sources.git import GitRequest, Tree, fetch_tree
+
+_AT_ONCE = 4
+
+Request = GitRequest | ArchiveRequest
+
+
+@frozen
+class Policy:
+    """How sources are fetched.
+
+    Attributes:
+        allow_local: Whether a definition may name files outside of its own folder.
+        timeout_s: How long each source may take, in seconds.
+    """
+
+    allow_local: bool = False
+    timeout_s: float = 120.0
+
+
+async def fetch(
+    definition: Definition, policy: Policy, note: Callable[[str], None] = lambda _text: None
+) -> Definition:
+    """Fetch what the tests of a definition need.
+
+    Args:
+        definition: A valid one.
+        policy: Limits.
+        note: Is told, in a line of text, when something has been fetched.
+
+    Returns:
+        The definition with `fetched` set in each of its test sources.
+
+    Raises:
+        SourcesFailed: Something can't be had; everything that can't is in it.
+        OSError: The cache can't be written.
+    """
+    sources = {source.place: source for block in definition.blocks for source in block.definitions}
+    fetcher = _Fetcher(Path(definition.file).parent, policy, note)
+    async with anyio.create_task_group() as tasks:
+        for source in sources.values():
+            tasks.start_soon(fetcher.fetch, source)
+    if fetcher.failures:
+        raise SourcesFailed(each for place in sources for each in fetcher.failures.get(place, ()))
+    return evolve(
+        definition, blocks=tuple(_filled(block, fetcher.fetched) for block in definition.blocks)
+    )
+
+
+def _filled(block: Block, fetched: Mapping[Place, Fetched]) -> Block:
+    sources = (evolve(each, fetched=fetched[each.place]) for each in block.definitions)
+    return evolve(block, definitions=tuple(sources))
+
+
+class _Fetcher:
+    """One fetching of many sources; what several of them need is fetched once."""
+
+    def __init__(self, folder: Path, policy: Policy, note: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._policy = policy
+        self._note = note
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
+        self._locks: dict[Request, anyio.Lock] = {}
+        self._trees: dict[Request, Tree | SourceError] = {}
+        self._cache: Cache | None = None
+        self.fetched: dict[Place, Fetched] = {}
+        self.failures: dict[Place, tuple[Diagnostic, ...]] = {}
+
+    async def fetch(self, source: TestSource) -> None:
+        """Fetch one source; what goes wrong is kept in `failures`."""
+        try:
+            tree = None
+            definition = source.inline
+            if definition is None:
+                tree = await self._tree(_request(source))
+                definition = self._read(source, tree)
+                if definition is None:
+                    return
+            repositories: dict[str, Path] = {}
+            if not source.skip_install & {"git-repos", "all"}:
+                for repository in definition.install.git_repos:
+                    wanted = GitRequest(repository.url, repository.branch)
+                    repositories[repository.destination] = (await self._tree(wanted)).folder
+            self.fetched[source.place] = Fetched(
+                definition,
+                tree.folder if tree else None,
+                tree.commit if tree else None,
+                tuple(repositories.items()),
+            )
+        except SourceError as error:
+            found = Diagnostic(error.code, "error", error.message, source.place, error.hint)
+            self.failures[source.place] = (found,)
+
+    def _read(self, source: TestSource, tree: Tree) -> TestDefinition | None:
+        """The definition's file; what is wrong with it is kept in `failures`."""
+        path = (tree.folder / source.path).resolve()
+        label = f"{shown(source.repository or '')}/{source.path}"
+        if not path.is_relative_to(tree.folder.resolve()) or not path.is_file():
+            message = f"{shown(source.repository or '')} has no file `{source.path}`"
+            raise SourceError(MISSING, message, _near(tree.folder, source.path))
+        definition, diagnostics = read_test_file(path, label, source.name)
+        if definition is None:
+            what = f"the definition `{source.name}` can't be used"
+            here = Diagnostic(MISSING, "error", what, source.place, f"it is {label}")
+            self.failures[source.place] = (here, *diagnostics)
+        return definition
+
+    async def _tree(self, request: Request) -> Tree:
+        """A tree, fetched when it is asked for the first time."""
+        async with self._locks.setdefault(request, anyio.Lock()):
+            if request not in self._trees:
+                async with self._limiter:
+                    self._trees[request] = await self._attempt(request)
+        tree = self._trees[request]
+        if isinstance(tree, SourceError):
+            raise tree
+        return tree
+
+    async def _attempt(self, request: Request) -> Tree | SourceError:
+        began_s = anyio.current_time()
+        timeout_s = self._policy.timeout_s
+        try:
+            with anyio.fail_after(timeout_s):
+                tree = await self._get(request)
+        except TimeoutError:
+            message = f"{shown(request.url)} was not fetched within {timeout_s:g} s"
+            hint = "the server hangs or is slow; --fetch-timeout gives it more time"
+            return SourceError(UNREACHABLE, message, hint)
+        except SourceError as error:
+            return error
+        commit = f" at {tree.commit[:12]}" if tree.commit else ""
+        took_s = anyio.current_time() - began_s
+        self._note(f"fetched {shown(request.url)}{commit} ({took_s:.1f} s)")
+        return tree
+
+    def _get(self, request: Request) -> Awaitable[Tree]:
+        if self._cache is None:
+            self._cache = Cache(cache_directory())
+        allow_local = self._policy.allow_local
+        match request:
+            case GitRequest():
+                return fetch_tree(request, self._cache, self._folder, allow_local=allow_local)
+            case ArchiveRequest():
+                return fetch_archive(request, self._cache, self._folder, allow_local=allow_local)
+
+
+def _request(source: TestSource) -> Request:
+    options = source.options
+    url = source.repository or ""
+    if source.origin == "url":
+        headers = options.get("headers")
+        strip = options.get("strip-components")
+        named = headers.items() if isinstance(headers, dict) else ()
+        return ArchiveRequest(
+            url,
+            {name: str(value) for name, value in named},
+            _text(options.get("sha256sum")),
+            strip if isinstance(strip, int) else 0,
+        )
+    return GitRequest(
+        url,
+        _text(options.get("branch")),
+        _text(options.get("revision")),
+        history=options.get("history") is not False,
+        recursive=options.get("recursive") is True,
+        shallow=options.get("shallow") is True,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _near(folder: Path, path: str) -> str:
+    """What might have been meant: files of the same name, else some definitions."""
+    names = list(_definitions(folder))
+    same = [name for name in names if Path(name).name == Path(path).name]
+    listed = ", ".join(sorted(same or names)[:5])
+    return f"it has {listed}" if listed else "it has no YAML files"
+
+
+def _definitions(folder: Path) -> Iterator[str]:
+    for found in folder.rglob("*.y*ml"):
+        yield str(found.relative_to(folder))
