@@ -17,7 +17,7 @@ from callboard.actors.messages import (
     SendLines,
     SetAside,
 )
-from callboard.actors.signals import CommandEnded, LineReader, signals
+from callboard.actors.signals import CommandEnded, LineReader, Signal, signals
 from callboard.events import ConsoleInput, ConsoleOutput, Message
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, Reply
@@ -90,8 +90,9 @@ class Connection(Actor[ConnectionMessage]):
     async def _received(self, data: bytes) -> None:
         found: list[Seen] = []
         for line in self._reader.feed(data):
-            seq = self._record(line)
-            found.extend(Seen(signal, seq) for signal in signals(line))
+            said = tuple(signals(line))
+            seq = self._record(line, said)
+            found.extend(Seen(signal, seq) for signal in said)
         for seen in found:
             match seen.signal:
                 case CommandEnded(token, status) if token in self._executing:
@@ -108,12 +109,14 @@ class Connection(Actor[ConnectionMessage]):
         if self._listener is not None and self._closed:
             await self._listener.tell(Closed())
 
-    def _record(self, line: str) -> int | None:
+    def _record(self, line: str, said: tuple[Signal, ...]) -> int | None:
         """Record a line, unless too much has been; returns the `seq` of its event."""
         if self._kept_bytes > KEPT_BYTES:
             return None
         self._kept_bytes += len(line) + LINE_BYTES
-        if self._aside:
+        # What callboard's own commands report may come late, but is never a test's feedback.
+        own = any(isinstance(each, CommandEnded) for each in said)
+        if self._aside and not own:
             seq = self._emit(Message(self._job, "feedback", line, self._namespace))
         else:
             seq = self._emit(ConsoleOutput(self._job, self._namespace, line))
