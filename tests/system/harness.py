@@ -19,13 +19,14 @@ CALLBOARD = [sys.executable, "-m", "callboard"]
 
 @frozen
 class Test:
-    """A test definition: its name and its steps."""
+    """A test definition: its name and its steps, and the packages that it needs."""
 
     __test__ = False
     name: str
     steps: Sequence[str]
     install: Sequence[str] = ()
     parameters: Mapping[str, str] = field(factory=dict[str, str])
+    packages: Sequence[str] = ()
 
 
 def definition(
@@ -76,8 +77,8 @@ def _inline(test: Test) -> dict[str, object]:
         "metadata": {"format": "Lava-Test Test Definition 1.0", "name": test.name},
         "run": {"steps": list(test.steps)},
     }
-    if test.install:
-        content["install"] = {"steps": list(test.install)}
+    if test.install or test.packages:
+        content["install"] = {"steps": list(test.install), "deps": list(test.packages)}
     if test.parameters:
         content["parameters"] = dict(test.parameters)
     return {

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import shutil
 import signal
 import socket
 import time
@@ -110,6 +111,36 @@ def test_an_ordinary_user_writes_to_home_and_working_folder_but_not_to_what_is_r
             path.unlink()
         work.rmdir()
         work.parent.rmdir()
+
+
+# Packages
+
+SMALL = "hello"
+"""A package of this machine's distribution that nothing else needs."""
+
+
+def test_nodes_install_a_package_and_leave_no_trace_of_it(callboard: Callboard) -> None:
+    assert shutil.which(SMALL) is None
+    database = Path("/var/lib/dpkg/status")
+    before = database.read_bytes()
+    folders = ["/var/lib/dpkg/info", "/var/lib/apt/lists", "/var/cache/apt", "/usr/bin"]
+    listed = [sorted(os.listdir(each)) for each in folders]  # noqa: PTH208
+    test = Test("t", ["lava-test-case greets --shell hello"], packages=[SMALL])
+    ran = callboard.run(definition({"a": [test], "b": [test]}, action_s=120), timeout_s=200)
+    assert ran.exit_code == 0, ran.console("a")
+    assert ran.results("a") == ran.results("b") == {"0_t/greets": "pass"}
+    assert shutil.which(SMALL) is None
+    assert database.read_bytes() == before
+    assert [sorted(os.listdir(each)) for each in folders] == listed  # noqa: PTH208
+
+
+def test_an_installation_that_needs_root_names_the_cure(ordinary: Callboard) -> None:
+    test = Test("t", ["true"], packages=[SMALL])
+    ran = ordinary.run(definition({"a": [test], "b": [Test("calm", ["true"])]}))
+    assert ran.exit_code == 3
+    assert "run callboard as root" in "".join(ran.console("a"))
+    assert ran.jobs("a")[0]["error"]["type"] == "TestError"
+    assert ran.suites("b") == {"0_calm": "pass"}
 
 
 # What a stranger's definition can't do
