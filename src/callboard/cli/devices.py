@@ -35,7 +35,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
         said.document({"file": file.file if file else None, "devices": rows})
         return 0
     if file is None:
-        click.echo("no devices file: every node gets a shell of its own on this machine (local)")
+        click.echo("no devices file: every node gets a throw-away view of this machine (local)")
         return 0
     from rich.table import Table
     from rich.text import Text

@@ -1,0 +1,73 @@
+"""`callboard doctor` on machines that can and can't make nodes."""
+
+import json
+import os
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.system.harness import Callboard
+
+from callboard.report import schema
+
+NO_NAMESPACES = (
+    "unshare",
+    "--user",
+    "--map-current-user",
+    "--keep-caps",
+    "sh",
+    "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
+    "-",
+)
+NO_SYS_ADMIN = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+
+
+def examine(callboard: Callboard, *prefix: str) -> tuple[int, dict[str, Any]]:
+    """The exit code, and the checks by their name."""
+    board = Callboard(callboard.folder, callboard.temporary, (*callboard.prefix, *prefix))
+    process = board.start("doctor", "--json")
+    stdout, stderr = process.communicate(timeout=60)
+    assert stderr == ""
+    document = json.loads(stdout)
+    Draft202012Validator(schema("doctor")).validate(document)
+    assert document["exit_code"] == process.returncode
+    return process.returncode, {each["name"]: each for each in document["checks"]}
+
+
+def test_a_machine_that_can_make_nodes_is_fine(anybody: Callboard) -> None:
+    code, checks = examine(anybody)
+    assert code == 0
+    assert checks["throw-away nodes"]["ok"]
+    assert checks["limits of a node"]["ok"]
+    assert checks["git definitions"]["ok"]
+
+
+def test_an_ordinary_user_is_told_how_packages_could_be_installed(ordinary: Callboard) -> None:
+    _, checks = examine(ordinary)
+    assert "ordinary user" in checks["throw-away nodes"]["detail"]
+    assert not checks["packages in nodes"]["ok"]
+    assert checks["packages in nodes"]["cure"] == "run callboard as root"
+
+
+def test_a_user_without_namespaces_gets_the_command_that_allows_them(ordinary: Callboard) -> None:
+    code, checks = examine(ordinary, *NO_NAMESPACES)
+    assert code == 1
+    assert not checks["throw-away nodes"]["ok"]
+    assert "sysctl -w user.max_user_namespaces" in checks["throw-away nodes"]["cure"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_root_without_its_rights_is_told_which_one_is_missing(callboard: Callboard) -> None:
+    code, checks = examine(callboard, *NO_SYS_ADMIN)
+    assert code == 1
+    assert "CAP_SYS_ADMIN" in checks["throw-away nodes"]["cure"]
+
+
+def test_the_text_fits_a_narrow_terminal_without_colours(ordinary: Callboard) -> None:
+    board = Callboard(ordinary.folder, ordinary.temporary, (*ordinary.prefix, *NO_NAMESPACES))
+    process = board.start("doctor", "--color", "never")
+    stdout, _ = process.communicate(timeout=60)
+    assert "\x1b" not in stdout
+    assert all(len(line) <= 80 for line in stdout.splitlines())
+    assert "sysctl -w user.max_user_namespaces=15000" in stdout
