@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -190,7 +191,7 @@ class SandboxedNode(LocalNode):
     """A throw-away view of this machine.
 
     Args:
-        name: Name of the device; the node's host name.
+        name: Name of the device; its host name, as far as hosts may have it.
         sandbox: Who holds it.
         limits: What it may use.
     """
@@ -225,7 +226,9 @@ class SandboxedNode(LocalNode):
         disk_bytes = limits.disk_bytes or min(_MOST_DISK_BYTES, machine_bytes // 4)
         writable = tuple(str(each) for each in _writable())
         self._channel = self._sandbox.make(
-            MakeNode(self.name, disk_bytes, Limits(limits.processes, memory_bytes), writable)
+            MakeNode(
+                _host_name(self.name), disk_bytes, Limits(limits.processes, memory_bytes), writable
+            )
         )
         self.limited = frozenset((await self._channel.ready()).limited)
 
@@ -257,6 +260,11 @@ class SandboxedNode(LocalNode):
         if channel is not None:
             await channel.close()
         self.hang_up()
+
+
+def _host_name(device: str) -> str:
+    """A device's name as a host may have it (hostname(7))."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", device)[:63].strip("-") or "node"
 
 
 def _writable() -> tuple[Path, ...]:

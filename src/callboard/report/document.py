@@ -9,7 +9,7 @@ from callboard.events import Failure
 from callboard.report.record import Case, Job, Run
 
 Json = dict[str, object]
-SchemaName = Literal["run", "invalid", "event", "describe", "devices"]
+SchemaName = Literal["run", "invalid", "event", "describe", "devices", "doctor"]
 
 
 def document(run: Run, directory: Path) -> Json:

@@ -23,6 +23,7 @@ from callboard.sources.errors import MISSING, UNREACHABLE, SourceError, SourcesF
 from callboard.sources.git import GitRequest, Tree, fetch_tree
 
 _AT_ONCE = 4
+_LONG_S = 2.0
 
 Request = GitRequest | ArchiveRequest
 
@@ -140,20 +141,32 @@ class _Fetcher:
 
     async def _attempt(self, request: Request) -> Tree | SourceError:
         began_s = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._announce, request)
+            found = await self._within_limit(request)
+            tasks.cancel_scope.cancel()
+        if isinstance(found, Tree):
+            commit = f" at {found.commit[:12]}" if found.commit else ""
+            took_s = anyio.current_time() - began_s
+            self._note(f"fetched {shown(request.url)}{commit} ({took_s:.1f} s)")
+        return found
+
+    async def _within_limit(self, request: Request) -> Tree | SourceError:
         timeout_s = self._policy.timeout_s
         try:
             with anyio.fail_after(timeout_s):
-                tree = await self._get(request)
+                return await self._get(request)
         except TimeoutError:
             message = f"{shown(request.url)} was not fetched within {timeout_s:g} s"
             hint = "the server hangs or is slow; --fetch-timeout gives it more time"
             return SourceError(UNREACHABLE, message, hint)
         except SourceError as error:
             return error
-        commit = f" at {tree.commit[:12]}" if tree.commit else ""
-        took_s = anyio.current_time() - began_s
-        self._note(f"fetched {shown(request.url)}{commit} ({took_s:.1f} s)")
-        return tree
+
+    async def _announce(self, request: Request) -> None:
+        """Say what is being fetched when it begins to take long."""
+        await anyio.sleep(_LONG_S)
+        self._note(f"fetching {shown(request.url)}")
 
     def _get(self, request: Request) -> Awaitable[Tree]:
         if self._cache is None:
