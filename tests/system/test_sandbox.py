@@ -113,6 +113,32 @@ def test_an_ordinary_user_writes_to_home_and_working_folder_but_not_to_what_is_r
         work.parent.rmdir()
 
 
+MOUNT_MORE = """
+mount -t tmpfs none /srv && mkdir /srv/data && echo here > /srv/data/file
+mount --bind "$1/single" /etc/issue
+mount -t tmpfs -o ro none /opt
+shift
+"$@"
+status=$?
+test "$(cat /srv/data/file)" = here && test ! -e /srv/new || exit 97
+test "$(cat /etc/issue)" = single || exit 98
+exit $status
+"""
+
+
+def test_every_mounted_file_system_is_seen_and_left_as_it_is(callboard: Callboard) -> None:
+    (callboard.folder / "single").write_text("single\n")
+    prefix = ("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_MORE, "-")
+    board = Callboard(callboard.folder, callboard.temporary, (*prefix, str(callboard.folder)))
+    steps = cases(
+        folder="test $(cat /srv/data/file) = here && echo x > /srv/data/file && touch /srv/new",
+        file="test $(cat /etc/issue) = single && echo x > /etc/issue",
+        read_only="touch /opt/new",
+    )
+    ran = board.run(definition({"a": [Test("t", steps)], "b": []}))
+    assert ran.exit_code == 0, ran.console("a")
+
+
 # Packages
 
 SMALL = "hello"
