@@ -35,7 +35,17 @@ _OTHERS = (
 )
 
 # Settings that are counters.
-_COUNTERS = ("-nr", "-state", "/nr", "/random/", "/ns_last_pid", "_count", "/uuid", "_stat")
+_COUNTERS = (
+    "-nr",
+    "-state",
+    "/nr",
+    "/random/",
+    "/ns_last_pid",
+    "_count",
+    "/uuid",
+    "_stat",
+    "/quota/",
+)
 
 State = dict[str, dict[str, str]]
 

@@ -1,5 +1,6 @@
 """Where a source is: which transports are allowed, and which files of this machine."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,13 @@ _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 def shown(url: str) -> str:
     """A URL as it may be printed: without a login, which may hold a password."""
     return _LOGIN.sub("", url)
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a place in a folder once its links are followed."""
+    # Not Path.resolve: it fails on links that lead to each other.
+    real, inside = os.path.realpath(path), os.path.realpath(folder)
+    return Path(real).is_relative_to(inside)
 
 
 def secret_values(definition: Definition) -> Iterator[str]:
@@ -70,9 +78,8 @@ def _refused(url: str, origin: str) -> SourceError:
 
 
 def _checked(path: Path, url: str, folder: Path, *, allow_local: bool) -> Path:
-    resolved = path.resolve()
-    if allow_local or resolved.is_relative_to(folder.resolve()):
-        return resolved
+    if allow_local or is_inside(path, folder):
+        return Path(os.path.realpath(path))
     hint = "move it there, or allow this machine's files with --allow-local"
     message = f"{shown(url)} does not lie below the definition's folder"
     raise SourceError(REFUSED, message, hint)

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import anyio
 from attrs import field, frozen
 
-from callboard.sources.address import local_path, shown
+from callboard.sources.address import is_inside, local_path, shown
 from callboard.sources.cache import Cache
 from callboard.sources.errors import (
     BAD_ARCHIVE,
@@ -167,7 +167,7 @@ def unpack(archive: Path, tree: Path, strip: int = 0) -> None:
         hint = "it must be a tar archive: plain, or compressed with gzip, bzip2 or xz"
         raise SourceError(BAD_ARCHIVE, f"the archive can't be read: {error}", hint) from error
     for path in tree.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(tree.resolve()):
+        if path.is_symlink() and not is_inside(path, tree):
             raise _bad(str(path.relative_to(tree)), "is a link that leads out of it")
 
 

@@ -16,7 +16,7 @@ from callboard.definition.model import (
     TestSource,
 )
 from callboard.definition.tests import read_test_file
-from callboard.sources.address import shown
+from callboard.sources.address import is_inside, shown
 from callboard.sources.archive import ArchiveRequest, fetch_archive
 from callboard.sources.cache import Cache, cache_directory
 from callboard.sources.errors import MISSING, UNREACHABLE, SourceError, SourcesFailed
@@ -116,9 +116,9 @@ class _Fetcher:
 
     def _read(self, source: TestSource, tree: Tree) -> TestDefinition | None:
         """The definition's file; what is wrong with it is kept in `failures`."""
-        path = (tree.folder / source.path).resolve()
+        path = tree.folder / source.path
         label = f"{shown(source.repository or '')}/{source.path}"
-        if not path.is_relative_to(tree.folder.resolve()) or not path.is_file():
+        if not is_inside(path, tree.folder) or not path.is_file():
             message = f"{shown(source.repository or '')} has no file `{source.path}`"
             raise SourceError(MISSING, message, _near(tree.folder, source.path))
         definition, diagnostics = read_test_file(path, label, source.name)
