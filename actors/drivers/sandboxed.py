@@ -34,6 +34,8 @@ from callboard.definition.devices import LocalLimits
 _CACHE = "/tmp/lava_multi_node_cache.txt"
 _MOST_MEMORY_BYTES = 4 * 2**30
 _MOST_DISK_BYTES = 2**30
+_LONGEST_END_S = 10.0
+_RETRY_S = 0.01
 _HOLDER = "callboard.actors.drivers.sandbox.holder"
 
 
@@ -59,12 +61,12 @@ class Sandbox:
     def __init__(self, peer: socket.socket) -> None:
         self._peer = peer
 
-    def make(self, request: MakeNode) -> "Channel":
+    async def make(self, request: MakeNode) -> "Channel":
         """Have a node made; its channel says when it is ready. Raises OSError."""
         ours, theirs = wire.pair()
+        ours.setblocking(False)
         with theirs:
-            ours.setblocking(False)
-            wire.send(self._peer, request, theirs.fileno())
+            await _send(self._peer, request, theirs.fileno())
         return Channel(ours)
 
     async def probe(self) -> frozenset[str]:
@@ -109,7 +111,19 @@ async def open_sandbox() -> AsyncIterator[Sandbox]:
     finally:
         ours.close()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(holder.wait)
+            await _wait_for(holder)
+
+
+async def _wait_for(holder: "subprocess.Popen[bytes]") -> None:
+    """Wait until the holder has ended its nodes; one that doesn't answer is killed with them."""
+    descriptor = os.pidfd_open(holder.pid)
+    try:
+        with anyio.move_on_after(_LONGEST_END_S):
+            await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+    holder.kill()
+    holder.wait()
 
 
 def _environment() -> Mapping[str, str]:
@@ -117,6 +131,18 @@ def _environment() -> Mapping[str, str]:
     package = str(Path(str(files("callboard"))).parent)
     known = os.environ.get("PYTHONPATH")
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, known]))}
+
+
+async def _send(peer: socket.socket, message: Message, *files: int) -> None:
+    """Send a message, waiting while the peer has too many to read."""
+    while True:
+        try:
+            wire.send(peer, message, *files)
+        except BlockingIOError:
+            # Not `wait_writable`: a socket has room for one task that waits, and nodes share it.
+            await anyio.sleep(_RETRY_S)
+        else:
+            return
 
 
 @frozen
@@ -155,7 +181,7 @@ class Channel:
     async def ask(self, request: Message, *files: int) -> tuple[int, ...]:
         """Have something done; returns the open files of the answer. Raises OSError."""
         async with self._lock:
-            wire.send(self._peer, request, *files)
+            await _send(self._peer, request, *files)
             return (await self._answer()).files
 
     async def _answer(self) -> _Answer:
@@ -225,7 +251,7 @@ class SandboxedNode(LocalNode):
         memory_bytes = limits.memory_bytes or min(_MOST_MEMORY_BYTES, machine_bytes // 2)
         disk_bytes = limits.disk_bytes or min(_MOST_DISK_BYTES, machine_bytes // 4)
         writable = tuple(str(each) for each in _writable())
-        self._channel = self._sandbox.make(
+        self._channel = await self._sandbox.make(
             MakeNode(
                 _host_name(self.name), disk_bytes, Limits(limits.processes, memory_bytes), writable
             )

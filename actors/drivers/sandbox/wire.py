@@ -4,6 +4,7 @@ One message is one packet of a local socket: JSON, with open files beside it.
 """
 
 import json
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,6 +89,8 @@ def send(peer: socket.socket, message: Message, *files: int) -> None:
 def receive(peer: socket.socket) -> Packet | None:
     """The next message, None when the peer is gone; raises OSError, BlockingIOError included."""
     data, files, _flags, _address = socket.recv_fds(peer, _PACKET_BYTES, _MOST_FILES)
+    for file in files:
+        os.set_inheritable(file, False)  # a node's shell must not have them
     if not data:
         return None
     content = json.loads(data)
