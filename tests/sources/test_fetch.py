@@ -1,6 +1,7 @@
 """Fetching from real repositories and servers."""
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -22,6 +23,7 @@ from tests.sources.servers import (
 
 from callboard.definition import Definition, TestSource, read_text
 from callboard.sources import Policy, SourcesFailed, fetch
+from callboard.sources.cache import Cache
 
 pytestmark = pytest.mark.asyncio
 
@@ -351,3 +353,16 @@ async def test_what_several_tests_need_is_fetched_once(tmp_path: Path, site: Web
     notes: list[str] = []
     await fetch(definition(tmp_path, source, source, source), Policy(), notes.append)
     assert len(site.asked) == len(notes) == 1
+
+
+async def test_what_nobody_finishes_or_uses_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    cache = Cache(folder)
+    with cache.making() as worked_in:
+        for name in (".new-killed", "unused"):
+            (folder / name).mkdir()
+        for path in (*folder.iterdir(),):
+            os.utime(path, (0, 0))
+        Cache(folder)
+        assert list(folder.iterdir()) == [worked_in]
+    assert not worked_in.exists()

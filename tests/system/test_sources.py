@@ -2,8 +2,10 @@
 
 import io
 import json
+import select
 import signal
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -142,6 +144,23 @@ def test_a_network_that_fails_is_not_the_definitions_fault(callboard: Callboard)
         ran = callboard.run(job(source), "--fetch-timeout", "0.5")
     assert (ran.exit_code, ran.document["status"]) == (3, "failed")
     assert not ran.directory.exists()
+
+
+@pytest.mark.parametrize("origin", ["git", "url"])
+def test_nothing_runs_on_when_callboard_is_killed_while_it_fetches(
+    callboard: Callboard, origin: str
+) -> None:
+    with silent() as address:
+        path = callboard.write(job({"from": origin, "repository": f"http://{address}/x"}))
+        process = callboard.start("run", str(path), "-o", "run")
+        assert process.stderr is not None
+        assert "fetching http://" in process.stderr.readline()
+        process.kill()
+        process.communicate(timeout=10)
+        deadline_s = time.monotonic() + 10
+        while list(callboard.processes()):
+            assert time.monotonic() < deadline_s, "processes are left"
+            select.select([], [], [], 0.01)  # processes of others: there is no event to wait for
 
 
 @pytest.mark.parametrize("origin", ["git", "url"])

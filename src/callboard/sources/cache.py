@@ -1,6 +1,7 @@
 """What has been fetched, by its content: the same commit or archive is never fetched twice."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _UNFINISHED = ".new-"
-_STALE_S = 24 * 3600
+_STALE_S = 60
 _KEPT_S = 30 * 24 * 3600
 
 
@@ -47,10 +48,14 @@ class Cache:
     def making(self) -> Iterator[Path]:
         """A new folder to work in, removed at the end unless it has been kept."""
         path = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._folder))
+        # Held as long as this process lives, so that others know a folder that nobody finishes.
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
 
     def keep(self, made: Path, name: str) -> Path:
         """Give a folder that is complete its name; another run may have been first."""
@@ -65,7 +70,17 @@ class Cache:
         """Remove what killed runs left, and what nobody has used for a month."""
         now_s = time.time()
         for path in self._folder.iterdir():
-            limit_s = _STALE_S if path.name.startswith(_UNFINISHED) else _KEPT_S
+            unfinished = path.name.startswith(_UNFINISHED)
             with contextlib.suppress(OSError):
-                if now_s - path.stat().st_mtime > limit_s:
-                    shutil.rmtree(path, ignore_errors=True)
+                if now_s - path.stat().st_mtime > (_STALE_S if unfinished else _KEPT_S):
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder that no living process works in; raises BlockingIOError if one does."""
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -35,6 +35,21 @@ _UNREACHABLE = (
 _OPTIONS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "advice.detachedHead=false")
 
 
+_GUARD = """
+exec 3<&0 < /dev/null
+"$@" 3<&- &
+command=$!
+{ read -r _ <&3; kill -9 0; } &
+watch=$!
+exec 3<&-
+wait "$command"
+status=$?
+kill "$watch"
+exit "$status"
+"""
+"""Ends a command's process group when nobody holds the other end of its input any more."""
+
+
 @frozen
 class GitRequest:
     """What is wanted of a repository (LAVA: test definitions from git).
@@ -197,10 +212,13 @@ class _Git:
 async def run(
     command: Sequence[str], folder: Path | None, environment: Mapping[str, str]
 ) -> tuple[int, str, str]:
-    """Run a program to its end; cancelled, it and all that it has started are killed."""
+    """Run a program to its end.
+
+    It and all that it has started are killed when this is cancelled, or this process is killed.
+    """
     process = await anyio.open_process(
-        command,
-        stdin=subprocess.DEVNULL,
+        ["/bin/sh", "-c", _GUARD, "guard", *command],
+        stdin=subprocess.PIPE,
         cwd=folder,
         env=environment,
         start_new_session=True,
