@@ -53,6 +53,9 @@ def run(
     except OSError as error:
         with contextlib.suppress(OSError):
             wire.send(peer, _failed(error))
+    except Exception as error:  # whatever goes wrong must not end the node without a word
+        with contextlib.suppress(OSError):
+            wire.send(peer, Failed(0, f"{type(error).__name__}: {error}"))
     finally:
         os._exit(0)
 
@@ -89,8 +92,8 @@ def _serve(peer: socket.socket, packet: Packet) -> None:
                 assert_never(packet.message)
     except OSError as error:
         wire.send(peer, _failed(error))
-    except tarfile.TarError as error:
-        wire.send(peer, Failed(0, str(error)))
+    except Exception as error:  # whatever goes wrong must not end the node without a word
+        wire.send(peer, Failed(0, f"{type(error).__name__}: {error}"))
     else:
         wire.send(peer, Done(), *([] if terminal is None else [terminal]))
     finally:
@@ -135,7 +138,9 @@ def _unpack(archive: int) -> None:
         os.fdopen(os.dup(archive), "rb") as opened,
         tarfile.open(fileobj=opened) as members,
     ):
-        members.extractall("/", filter="fully_trusted")
+        # Whole, for callboard made it; the first releases of Python 3.11 have no filters.
+        members.extraction_filter = lambda member, _folder: member
+        members.extractall("/")
 
 
 def _reap(_number: int, _frame: object) -> None:
