@@ -82,6 +82,9 @@ def environment(home: Path) -> dict[str, str]:
         "SHELL": "/bin/sh",
         "TERM": "dumb",
         "LANG": "C.UTF-8",
+        # The machine's kernel log is none of a node's: what a test writes there goes to the
+        # console of its shell.
+        "LAVA_KMSG": "/dev/tty",
     }
 
 

@@ -218,14 +218,15 @@ def test_a_result_outside_of_a_definition_ends_the_test(callboard: Callboard) ->
     assert "while no definition was running" in ran.jobs("a")[0]["error"]["message"]
 
 
-def test_signals_through_the_kernel_log_are_results(callboard: Callboard) -> None:
+@pytest.mark.parametrize("options", [[], ["--no-sandbox"]])
+def test_signals_through_the_kernel_log_are_results(
+    callboard: Callboard, options: list[str]
+) -> None:
     text = definition({"a": [Test("t", ["lava-test-case x --shell true", "lava-sync s"])]})
     data = yaml.safe_load(text)
     [block] = [each["test"] for each in data["actions"] if "test" in each]
     block["definitions"][0]["lava-signal"] = "kmsg"
-    # The node's terminal stands for a kernel log that ends up on its console.
-    data["protocols"]["lava-multinode"]["roles"]["a"]["environment"] = {"LAVA_KMSG": "/dev/tty"}
-    ran = callboard.run(yaml.safe_dump(data))
+    ran = callboard.run(yaml.safe_dump(data), *options)
     assert ran.exit_code == 0
     assert ran.results("a") == {"0_t/x": "pass", "0_t/multinode-sync-s": "pass"}
     assert "<0><LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>" in ran.console("a")
