@@ -142,6 +142,36 @@ def test_every_mounted_file_system_is_seen_and_left_as_it_is(callboard: Callboar
     assert ran.exit_code == 0, ran.console("a")
 
 
+MOUNT_CLOSED = """
+mount -t tmpfs none /srv && mkdir -m 700 /srv/closed /srv/closed/inner && mkdir -m 755 /srv/open
+mount -t tmpfs none /srv/closed/inner
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount what a user can't see")
+def test_mounts_that_a_user_can_not_reach_are_no_hindrance(ordinary: Callboard) -> None:
+    prefix = ("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT_CLOSED, "-")
+    board = Callboard(ordinary.folder, ordinary.temporary, (*prefix, *ordinary.prefix))
+    steps = cases(open="touch /srv/open/x", closed="ls /srv/closed/inner")
+    ran = board.run(definition({"a": [Test("t", steps)], "b": []}))
+    assert ran.results("a") == {"0_t/open": "pass", "0_t/closed": "fail"}
+
+
+def test_sockets_elsewhere_are_seen_but_answer_nobody(callboard: Callboard) -> None:
+    path = Path(f"/srv/callboard-test-{os.getpid()}.socket")
+    reach = f"import socket; socket.socket(socket.AF_UNIX).connect('{path}')"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        try:
+            server.listen()
+            steps = cases(seen=f"test -S {path}", reached=f'/usr/bin/python3 -c "{reach}"')
+            ran = callboard.run(definition({"a": [Test("t", steps)], "b": []}))
+        finally:
+            path.unlink()
+    assert ran.results("a") == {"0_t/seen": "pass", "0_t/reached": "fail"}, ran.console("a")
+
+
 # Packages
 
 SMALL = "hello"

@@ -29,7 +29,14 @@ _ROOT = _BASE / "root"
 _LAYERS = _BASE / "layers"
 _OWN = _BASE / "own"
 
-_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
+_DEVICES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
 _LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -100,7 +107,7 @@ def _show_to_root(view: View, mounts: Mounts) -> None:
     for point in mounts.real:
         if point.is_dir():
             _show(view, point)
-        else:
+        elif point.is_file():  # a socket would lead out of the node
             _copy(point)
 
 
@@ -113,6 +120,8 @@ def _show_to_user(view: View, mounts: Mounts, folder: Path) -> None:
     if not mounts.below(folder):
         _show(view, folder)
         return
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return  # as it is for this user outside of the node
     for path in folder.iterdir():
         target = _inside(path)
         if path in REPLACED:
@@ -249,12 +258,6 @@ def _devices(view: View) -> None:
         else:
             (dev / name).touch()
             kernel.bind(Path("/dev") / name, dev / name)
-    if view.root:
-        os.mknod(dev / "tty", stat.S_IFCHR | 0o666, os.makedev(5, 0))
-        (dev / "tty").chmod(0o666)
-    else:
-        (dev / "tty").touch()
-        kernel.bind(Path("/dev/tty"), dev / "tty")
     for name, target in _LINKS.items():
         (dev / name).symlink_to(target)
     options = "newinstance,ptmxmode=666,mode=620"
