@@ -366,3 +366,14 @@ async def test_what_nobody_finishes_or_uses_is_removed(tmp_path: Path) -> None:
         Cache(folder)
         assert list(folder.iterdir()) == [worked_in]
     assert not worked_in.exists()
+
+
+async def test_a_cache_that_can_not_be_written_is_named(
+    tmp_path: Path, site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CALLBOARD_CACHE", str(tmp_path / "file/cache"))
+    [(code, message, hint)] = await failure(
+        tmp_path, {"from": "url", "repository": f"{site.url}/tests.tgz"}
+    )
+    assert (code, "CALLBOARD_CACHE" in hint) == ("CB116", True), message

@@ -71,3 +71,10 @@ def test_the_text_fits_a_narrow_terminal_without_colours(ordinary: Callboard) ->
     assert "\x1b" not in stdout
     assert all(len(line) <= 80 for line in stdout.splitlines())
     assert "sysctl -w user.max_user_namespaces=15000" in stdout
+
+
+def test_a_home_that_can_not_be_entered_is_no_hindrance(ordinary: Callboard) -> None:
+    closed = ordinary.folder / "closed"
+    closed.mkdir(mode=0o700)
+    code, _ = examine(ordinary, "env", f"HOME={closed}/home", "XDG_CONFIG_HOME=")
+    assert code == 0

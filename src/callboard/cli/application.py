@@ -150,7 +150,7 @@ def _dispatch(arguments: Sequence[str], voice: _Voice) -> int:
 
 
 def _configuration() -> dict[str, dict[str, object]]:
-    if not any(path.exists() for path in paths()):
+    if not any(os.path.exists(path) for path in paths()):  # noqa: PTH110 - false if forbidden
         return {}
     application.load()
     return defaults(application)

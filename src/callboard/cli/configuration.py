@@ -33,10 +33,11 @@ def defaults(application: click.Group) -> dict[str, dict[str, object]]:
 
 
 def _read(path: Path, application: click.Group) -> Mapping[str, Mapping[str, object]]:
+    # Not Path.exists: what this user may not look into is not there either.
+    if not os.path.exists(path):  # noqa: PTH110
+        return {}
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise refusal(_BAD, f"{path} can't be read: {error}") from error
     return {verb: _options(path, application, verb, table) for verb, table in content.items()}

@@ -19,7 +19,13 @@ from callboard.definition.tests import read_test_file
 from callboard.sources.address import is_inside, shown
 from callboard.sources.archive import ArchiveRequest, fetch_archive
 from callboard.sources.cache import Cache, cache_directory
-from callboard.sources.errors import MISSING, UNREACHABLE, SourceError, SourcesFailed
+from callboard.sources.errors import (
+    MISSING,
+    UNREACHABLE,
+    UNWRITABLE,
+    SourceError,
+    SourcesFailed,
+)
 from callboard.sources.git import GitRequest, Tree, fetch_tree
 
 _AT_ONCE = 4
@@ -56,7 +62,6 @@ async def fetch(
 
     Raises:
         SourcesFailed: Something can't be had; everything that can't is in it.
-        OSError: The cache can't be written.
     """
     sources = {source.place: source for block in definition.blocks for source in block.definitions}
     fetcher = _Fetcher(Path(definition.file).parent, policy, note)
@@ -162,6 +167,9 @@ class _Fetcher:
             return SourceError(UNREACHABLE, message, hint)
         except SourceError as error:
             return error
+        except OSError as error:
+            message = f"{shown(request.url)} can't be kept in the cache: {error}"
+            return SourceError(UNWRITABLE, message, "$CALLBOARD_CACHE names another folder")
 
     async def _announce(self, request: Request) -> None:
         """Say what is being fetched when it begins to take long."""
