@@ -1,8 +1,9 @@
 """Drivers: what makes a node out of a device. Nothing above them knows which driver it has."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from callboard.actors.overlay import File
+if TYPE_CHECKING:  # the sandbox's processes, which start with every run, need none of it
+    from callboard.actors.overlay import File
 
 
 class Console(Protocol):
@@ -49,7 +50,7 @@ class Node(Protocol):
         """Make the device ready for its job. Raises OSError when this machine can't."""
         ...
 
-    async def install(self, files: tuple[File, ...], root: str) -> None:
+    async def install(self, files: "tuple[File, ...]", root: str) -> None:
         """Put files on the node, below `root` as the node sees it. Raises OSError."""
         ...
 
