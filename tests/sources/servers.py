@@ -4,7 +4,7 @@ import contextlib
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -73,19 +73,31 @@ def git_daemon(folder: Path) -> Iterator[str]:
         daemon.communicate()
 
 
+Page = bytes | int | str | Callable[[BaseHTTPRequestHandler], None]
+
+
 @define
 class Web:
     """An HTTP server.
 
     Attributes:
         url: Where it is.
-        pages: What it has: bytes, a status, or the URL to which it redirects.
+        pages: What it has: bytes, a status, the URL to which it redirects, or what answers.
         asked: The path and headers of each request.
     """
 
     url: str
-    pages: dict[str, bytes | int | str] = field(factory=dict[str, bytes | int | str])
+    pages: dict[str, Page] = field(factory=dict[str, Page])
     asked: list[tuple[str, dict[str, str]]] = field(factory=list[tuple[str, dict[str, str]]])
+
+
+def answer(handler: BaseHTTPRequestHandler, content: bytes, **headers: str) -> None:
+    """Answer a request with content and headers; `_` stands for `-` in their names."""
+    handler.send_response(200)
+    for name, value in {"Content_Length": str(len(content)), **headers}.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+    handler.wfile.write(content)
 
 
 @contextlib.contextmanager
@@ -97,16 +109,16 @@ def web() -> Iterator[Web]:
             served.asked.append((self.path, dict(self.headers)))
             match served.pages.get(self.path, 404):
                 case bytes() as content:
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(content)))
-                    self.end_headers()
-                    self.wfile.write(content)
+                    answer(self, content)
                 case int() as status:
                     self.send_error(status)
                 case str() as location:
                     self.send_response(302)
                     self.send_header("Location", location)
                     self.end_headers()
+                case page:
+                    with contextlib.suppress(ConnectionError):  # it may be left while it speaks
+                        page(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
             del format, args

@@ -4,14 +4,15 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from callboard.definition.model import Definition
 from callboard.sources.errors import REFUSED, SourceError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _TRANSPORTS = {"git": ("http", "https", "git", "ssh", "file"), "url": ("http", "https", "file")}
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")  # to the last @, for a password can have one
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def shown(url: str) -> str:
@@ -36,9 +37,11 @@ def secret_values(definition: Definition) -> Iterator[str]:
             urls = [source.repository or ""]
             if source.definition is not None:
                 urls += [each.url for each in source.definition.install.git_repos]
-            for login in (_LOGIN.search(url) for url in urls):
-                if login is not None:
-                    yield login[0].rstrip("@")
+            for url in urls:
+                login = _LOGIN.search(url)
+                # A user of ssh is a plain word, and ssh takes no password from here.
+                if login is not None and len(login[0]) > 1 and not url.startswith("ssh:"):
+                    yield login[0][:-1]
 
 
 def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Path | None:
@@ -53,6 +56,8 @@ def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Pat
     Raises:
         SourceError: The transport is not allowed, or the path isn't.
     """
+    if _CONTROL.search(url):
+        raise SourceError(REFUSED, f"{shown(url)} has control characters")
     scheme = _SCHEME.match(url)
     if scheme is None:
         if url.startswith("-") or "::" in url.split("/", 1)[0]:
@@ -64,10 +69,13 @@ def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Pat
         raise _refused(url, origin)
     if scheme[1].lower() != "file":
         return None
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
+    host, _, path = url[len("file://") :].partition("/")
+    path = unquote(f"/{path}")
+    if host not in ("", "localhost"):
         raise SourceError(REFUSED, f"{shown(url)} names a file of another machine")
-    return _checked(Path(unquote(parts.path)), url, folder, allow_local=allow_local)
+    if _CONTROL.search(path):
+        raise SourceError(REFUSED, f"{shown(url)} has control characters")
+    return _checked(Path(path), url, folder, allow_local=allow_local)
 
 
 def _refused(url: str, origin: str) -> SourceError:

@@ -330,7 +330,5 @@ def _too_much() -> SourceError:
 
 
 def _bad(name: str, what: str) -> SourceError:
-    # A name can have bytes that are no text.
-    shown_name = name[:200].encode(errors="backslashreplace").decode()
-    message = f"the archive's member `{shown_name}` {what}"
+    message = f"the archive's member `{name[:200]}` {what}"
     return SourceError(BAD_ARCHIVE, message, "nothing of it is used")

@@ -23,13 +23,21 @@ class SourceError(Exception):
         code: The kind of problem, one of this module's.
         message: What happened, in one sentence.
         hint: The next step.
+
+    Servers and archives have a say in both, so that what a terminal would obey is written out.
     """
 
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
-        self.hint = hint
+        self.message = _printable(message)
+        self.hint = None if hint is None else _printable(hint)
+        super().__init__(self.message)
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 class SourcesFailed(Exception):

@@ -15,6 +15,7 @@ from callboard.definition.model import (
     TestDefinition,
     TestSource,
 )
+from callboard.definition.source import SIZE_LIMIT_BYTES
 from callboard.definition.tests import read_test_file
 from callboard.sources.address import is_inside, shown
 from callboard.sources.archive import ArchiveRequest, fetch_archive
@@ -123,9 +124,12 @@ class _Fetcher:
         """The definition's file; what is wrong with it is kept in `failures`."""
         path = tree.folder / source.path
         label = f"{shown(source.repository or '')}/{source.path}"
-        if not is_inside(path, tree.folder) or not path.is_file():
-            message = f"{shown(source.repository or '')} has no file `{source.path}`"
+        if not _is_file(path, tree.folder):
+            message = f"{shown(source.repository or '')} has no file `{source.path[:200]}`"
             raise SourceError(MISSING, message, _near(tree.folder, source.path))
+        if path.stat().st_size > SIZE_LIMIT_BYTES:
+            message = f"{label} is larger than {SIZE_LIMIT_BYTES // 2**20} MiB"
+            raise SourceError(MISSING, message, "it must be a test definition")
         definition, diagnostics = read_test_file(path, label, source.name)
         if definition is None:
             what = f"the definition `{source.name}` can't be used"
@@ -212,6 +216,14 @@ def _request(source: TestSource) -> Request:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _is_file(path: Path, folder: Path) -> bool:
+    """Whether a file lies there; what can't be the name of one does not."""
+    try:
+        return is_inside(path, folder) and path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _near(folder: Path, path: str) -> str:

@@ -26,12 +26,28 @@ _UNREACHABLE = (
     "Connection reset",
     "Failed to connect",
     "unable to connect",
+    "unable to look up",
+    "Empty reply from server",
+    "The requested URL returned error: 5",
     "Network is unreachable",
     "No route to host",
     "Temporary failure in name resolution",
     "early EOF",
     "the remote end hung up",
 )
+_REPOSITORY = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+"""What git tells its hooks of their repository, in which callboard may have been started."""
+
 _OPTIONS = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "advice.detachedHead=false")
 
 
@@ -87,12 +103,17 @@ class Tree:
 async def fetch_tree(request: GitRequest, cache: Cache, folder: Path, *, allow_local: bool) -> Tree:
     """The tree that a request means; raises SourceError."""
     for value in (request.branch, request.revision):
-        if value is not None and value.startswith("-"):
+        if value is not None and (value.startswith("-") or not value.isprintable()):
             raise SourceError(REFUSED, f"`{value}` can't be the name of a branch or revision")
     local = local_path(request.url, "git", folder, allow_local=allow_local)
     if shutil.which("git") is None:
         raise SourceError(UNREACHABLE, "git is not installed on this machine", "install git")
-    git = _Git(request, str(local) if local else request.url, is_local=local is not None)
+    git = _Git(
+        request,
+        str(local) if local else request.url,
+        is_local=local is not None,
+        allow_local=allow_local,
+    )
     commit = request.revision
     if commit is None or not _COMMIT.fullmatch(commit):
         commit = await git.newest() if request.revision is None else None
@@ -125,20 +146,23 @@ def _digest(text: str) -> str:
 class _Git:
     """The program, for one request."""
 
-    def __init__(self, request: GitRequest, url: str, *, is_local: bool) -> None:
+    def __init__(self, request: GitRequest, url: str, *, is_local: bool, allow_local: bool) -> None:
         self._request = request
         self._url = url
-        # A remote repository's submodules can't be files of this machine.
-        transports = ["http", "https", "git", "ssh", *(["file"] if is_local else [])]
-        self._environment = os.environ | {
-            "GIT_ALLOW_PROTOCOL": ":".join(transports),
+        own = {name: value for name, value in os.environ.items() if name not in _REPOSITORY}
+        self._environment = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"} | own
+        self._environment |= {
+            "GIT_ALLOW_PROTOCOL": _transports(files=is_local),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "true",
             "SSH_ASKPASS": "true",
-            "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
             "GIT_LFS_SKIP_SMUDGE": "1",
             "LC_ALL": "C",
         }
+        # A remote repository's submodules can't be files of this machine; a local one's could be
+        # any, below the definition's folder or not.
+        modules = {"GIT_ALLOW_PROTOCOL": _transports(files=is_local and allow_local)}
+        self._modules_environment = self._environment | modules
 
     async def newest(self) -> str:
         """The commit of the branch, or of the repository's own choice."""
@@ -146,19 +170,23 @@ class _Git:
         names = ["HEAD"] if branch is None else [f"refs/heads/{branch}", f"refs/tags/{branch}*"]
         lines = (await self._run(["ls-remote", "--", self._url, *names])).splitlines()
         found = {name: commit for commit, _, name in (line.partition("\t") for line in lines)}
-        wanted = (f"refs/tags/{branch}^{{}}", f"refs/heads/{branch}", f"refs/tags/{branch}", "HEAD")
+        # In the order of `git clone --branch`.
+        wanted = (f"refs/heads/{branch}", f"refs/tags/{branch}^{{}}", f"refs/tags/{branch}", "HEAD")
         for name in wanted:
             if name in found:
                 return found[name]
-        if branch is None:
-            raise SourceError(MISSING, f"the repository {shown(self._request.url)} is empty")
         raise await self._no_branch(branch)
 
-    async def _no_branch(self, branch: str) -> SourceError:
+    async def _no_branch(self, branch: str | None) -> SourceError:
         lines = (await self._run(["ls-remote", "--heads", "--", self._url])).splitlines()
         names = [line.partition("refs/heads/")[2] for line in lines]
         hint = f"it has {', '.join(names[:10])}" if names else "it has no branches"
-        message = f"the repository {shown(self._request.url)} has no branch or tag `{branch}`"
+        where = f"the repository {shown(self._request.url)}"
+        message = f"{where} has no branch or tag `{branch}`"
+        if branch is None and names:  # its HEAD names one that is not there
+            message = f"{where} has no branch of its own choice; name a `branch`"
+        elif branch is None:
+            message = f"{where} is empty"
         return SourceError(MISSING, message, hint)
 
     async def clone(self, tree: Path) -> str:
@@ -171,29 +199,43 @@ class _Git:
             command += ["--branch", request.branch]
         if request.revision is not None:
             command.append("--no-checkout")
-        elif request.recursive:
-            command.append("--recurse-submodules")
         await self._run([*command, "--", self._url, str(tree)])
         if request.revision is not None:
             await self._check_out(tree, request.revision)
+        if request.recursive:
+            await self._fetch_modules(tree)
         return (await self._run(["rev-parse", "HEAD"], tree)).strip()
 
     async def _check_out(self, tree: Path, revision: str) -> None:
-        try:
-            name = f"{revision}^{{commit}}"
-            await self._run(["rev-parse", "--quiet", "--verify", "--end-of-options", name], tree)
-        except SourceError as error:
-            where = shown(self._request.url)
-            message = f"the repository {where} has no revision `{revision}`"
-            raise SourceError(MISSING, message, "name a commit of it, or a branch") from error
-        await self._run(["checkout", "--quiet", "--detach", revision], tree)
-        if self._request.recursive:
-            await self._run(["submodule", "--quiet", "update", "--init", "--recursive"], tree)
+        for name in (revision, f"origin/{revision}"):  # a branch too, as `git checkout` takes it
+            query = ["rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}"]
+            try:
+                commit = (await self._run(query, tree)).splitlines()[-1]
+            except SourceError:
+                continue
+            await self._run(["checkout", "--quiet", "--detach", commit], tree)
+            return
+        message = f"the repository {shown(self._request.url)} has no revision `{revision}`"
+        raise SourceError(MISSING, message, "name a commit of it, a tag or a branch")
 
-    async def _run(self, arguments: Sequence[str], folder: Path | None = None) -> str:
+    async def _fetch_modules(self, tree: Path) -> None:
+        command = ["submodule", "--quiet", "update", "--init", "--recursive"]
+        try:
+            await self._run(command, tree, self._modules_environment)
+        except SourceError as error:
+            if "'file' not allowed" in error.message:
+                error.hint = "only --allow-local lets a submodule of a local repository be a file"
+            raise
+
+    async def _run(
+        self,
+        arguments: Sequence[str],
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
         options = [word for option in _OPTIONS for word in ("-c", option)]
         command = ["git", *options, *arguments]
-        code, output, errors = await run(command, folder, self._environment)
+        code, output, errors = await run(command, folder, environment or self._environment)
         if code == 0:
             return output
         raise self._error(errors)
@@ -207,6 +249,10 @@ class _Git:
             return SourceError(UNREACHABLE, f"the repository {where} can't be reached: {said}")
         hint = "check the URL, and whether this user may read it"
         return SourceError(MISSING, f"the repository {where} can't be fetched: {said}", hint)
+
+
+def _transports(*, files: bool) -> str:
+    return ":".join(["http", "https", "git", "ssh", *(["file"] if files else [])])
 
 
 async def run(
