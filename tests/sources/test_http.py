@@ -215,3 +215,14 @@ async def test_notes_name_what_was_fetched_without_its_login(tmp_path: Path, sit
     notes: list[str] = []
     await fetch(definition(tmp_path, at(f"{url}/tests.tgz")), Policy(), notes.append)
     assert [f"fetched {site.url}/tests.tgz" in note for note in notes] == [True]
+
+
+async def test_unpacking_ends_when_its_time_is_over(
+    tmp_path: Path, site: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_CHUNK_BYTES", 1)  # so that it takes many seconds
+    site.pages["/x"] = tar({"smoke.yaml": SMOKE, "zeros": "0" * 20_000_000})
+    began_s = anyio.current_time()
+    [(code, message, _)] = await failure(tmp_path, at(f"{site.url}/x"), policy=Policy(timeout_s=1))
+    assert (code, "was not fetched within 1 s" in message) == ("CB112", True)
+    assert anyio.current_time() - began_s < 3

@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.sources.servers import SMOKE, commit, git_daemon, repository, silent, web
-from tests.system.harness import Callboard, Ran, Test, definition
+from jsonschema import Draft202012Validator
+from tests.sources.servers import (
+    SMOKE,
+    commit,
+    git,
+    git_daemon,
+    refusing,
+    repository,
+    silent,
+    web,
+)
+from tests.system.harness import CALLBOARD, Callboard, Ran, Test, definition
 
 from callboard.events import TestRunEnded
+from callboard.report import schema
 
 SECRET = "user:hunter2-token"
 
@@ -75,7 +86,10 @@ def test_definitions_from_git_and_archives_run_beside_what_they_came_with(
     assert len(site.asked) == 1
     assert f"fetched {url}/repo at {made[:12]}" in ran.stderr
     ended = [each.body for each in ran.events(TestRunEnded)]
-    assert {body.commit for body in ended if isinstance(body, TestRunEnded)} == {made, None}
+    assert {(body.commit, body.revision) for body in ended if isinstance(body, TestRunEnded)} == {
+        (made, "main"),
+        (None, None),
+    }
     results = yaml.safe_load((ran.directory / "results.yaml").read_text())
     [first, *_] = [each for each in results if each["name"] == "0_test-0"]
     assert (first["commit_id"], first["revision"]) == (made, "main")
@@ -131,6 +145,7 @@ def test_bad_sources_are_all_named_and_nothing_is_started(callboard: Callboard) 
             "0.5",
         )
     assert (ran.exit_code, ran.document["status"]) == (2, "invalid")
+    Draft202012Validator(schema("invalid")).validate(ran.document)
     found = [(each["code"], each["line"]) for each in ran.document["diagnostics"]]
     assert [code for code, _ in found] == ["CB113", "CB112", "CB111"]
     lines = (callboard.folder / "group.yaml").read_text().splitlines()
@@ -176,3 +191,134 @@ def test_ctrl_c_ends_fetching_at_once_and_leaves_nothing(callboard: Callboard, o
     assert "Traceback" not in stderr
     assert not (callboard.folder / "run").exists()
     assert not list((callboard.folder / "cache").glob(".new-*"))
+
+
+@pytest.mark.parametrize("scheme", ["git", "http"])
+def test_a_refused_connection_and_a_server_that_fails_are_not_the_definitions_fault(
+    callboard: Callboard, scheme: str
+) -> None:
+    source = {"from": "git", "repository": f"{scheme}://{refusing()}/x.git"}
+    with web() as site:
+        site.pages["/x"] = 503
+        ran = callboard.run(job(source, {"from": "url", "repository": f"{site.url}/x"}))
+    assert (ran.exit_code, ran.document["status"]) == (3, "failed")
+    assert [each["code"] for each in ran.document["diagnostics"]] == ["CB112", "CB112"]
+    assert not ran.directory.exists()
+
+
+def test_a_full_revision_runs_again_when_its_server_has_gone(callboard: Callboard) -> None:
+    made = repository(callboard.folder / "served/repo")
+    with git_daemon(callboard.folder / "served") as url:
+        source: dict[str, object] = {
+            "from": "git",
+            "repository": f"{url}/repo",
+            "revision": made,
+            "history": False,
+        }
+        first = callboard.run(job(source))
+    again = callboard.run(job(source), "-o", str(callboard.folder / "again"))
+    assert (first.exit_code, again.exit_code) == (0, 0), again.stderr
+    assert not any(".git" in line.split() for line in first.console("a"))
+    results = yaml.safe_load((callboard.folder / "again/results.yaml").read_text())
+    [found, *_] = [each for each in results if each["name"] == "0_test-0"]
+    assert (found["commit_id"], found["revision"]) == (made, made)
+
+
+@pytest.mark.parametrize("given", ["../outside", "file://FOLDER/outside"])
+def test_repositories_outside_of_the_definitions_folder_need_a_users_word(
+    callboard: Callboard, given: str
+) -> None:
+    repository(callboard.folder / "outside")
+    (callboard.folder / "jobs").mkdir()
+    url = given.replace("FOLDER", str(callboard.folder))
+    path = callboard.folder / "jobs/group.yaml"
+    path.write_text(job({"from": "git", "repository": url}))
+    refused = callboard.run(path)
+    [found] = refused.document["diagnostics"]
+    assert (refused.exit_code, found["code"], found["file"]) == (2, "CB111", str(path))
+    assert "--allow-local" in found["hint"]
+    assert callboard.run(path, "--allow-local").exit_code == 0
+
+
+def test_a_broken_definition_is_shown_in_its_repository_and_in_the_job(
+    callboard: Callboard,
+) -> None:
+    repository(callboard.folder / "repo", {"smoke.yaml": SMOKE.replace("steps:", "stepps:")})
+    ran = callboard.run(job({"from": "git", "repository": "repo"}))
+    first, *others = ran.document["diagnostics"]
+    assert (ran.exit_code, first["file"]) == (2, str(callboard.folder / "group.yaml"))
+    assert ("repo/smoke.yaml", 3) in [(each["file"], each["line"]) for each in others]
+    assert not ran.directory.exists()
+
+
+def test_secrets_of_sources_that_fail_are_not_shown(callboard: Callboard) -> None:
+    with web() as site:
+        site.pages["/moved"] = "http://user:hunter2-more@[x"
+        login = site.url.replace("://", f"://{SECRET}@more@")
+        headers = {"X-Token": "abcdef-secret"}
+        sources: list[dict[str, object]] = [
+            {"from": "url", "repository": f"{login}/none", "headers": headers},
+            {"from": "url", "repository": f"{login}/moved", "headers": headers},
+            {"from": "url", "repository": login, "headers": {"X-Token": "abcdef-secret\n"}},
+            {"from": "url", "repository": f"{login}/none", "sha256sum": "0" * 64},
+            {"from": "git", "repository": f"{login}/none"},
+            {"from": "git", "repository": login.replace("http:", "ftp:")},
+            {"from": "git", "repository": f"http://{SECRET}@{refusing()}/x"},
+        ]
+        as_json = callboard.run(job(*sources))
+        process = callboard.start("run", str(callboard.folder / "group.yaml"), "-o", "run")
+        stdout, stderr = process.communicate(timeout=30)
+    assert (as_json.exit_code, process.returncode) == (2, 2)
+    assert len(as_json.document["diagnostics"]) == len(sources)
+    for text in (written(as_json), stdout, stderr):
+        assert "hunter2" not in text
+        assert "abcdef-secret" not in text
+        assert "more@" not in text
+
+
+def test_an_archive_with_a_name_that_is_no_text_is_refused_as_text_and_as_json(
+    callboard: Callboard,
+) -> None:
+    with tarfile.open(callboard.folder / "tests.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("../\udcff\x1b[2J"))
+    ran = callboard.run(job({"from": "url", "repository": "tests.tar"}))
+    [found] = ran.document["diagnostics"]
+    assert (ran.exit_code, found["code"]) == (2, "CB114")
+    process = callboard.start("run", str(callboard.folder / "group.yaml"))
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, "\x1b[2J" in stderr) == (2, False)
+
+
+def test_each_source_is_fetched_once_for_all_roles_and_tests(callboard: Callboard) -> None:
+    repository(callboard.folder / "repo", {"smoke.yaml": SMOKE.replace("./tool.sh, ", "")})
+    with web() as site:
+        site.pages["/x"] = tar()
+        archive = {"from": "url", "repository": f"{site.url}/x", "strip-components": 1}
+        source: dict[str, object] = {"from": "git", "repository": "repo"}
+        ran = callboard.run(job(archive, source, archive, source))
+    assert ran.exit_code == 0, ran.stderr
+    assert len(ran.results("b")) == 4
+    assert len(site.asked) == 1
+    assert ran.stderr.count("fetched ") == 2
+
+
+def test_a_run_that_a_hook_starts_does_not_change_the_hooks_repository(
+    callboard: Callboard,
+) -> None:
+    outer = callboard.folder / "outer"
+    repository(outer, {"group.yaml": job({"from": "git", "repository": "tests"})})
+    made = repository(outer / "tests")
+    git(outer, "config", "core.excludesFile", str(outer / ".git/excluded"))
+    (outer / ".git/excluded").write_text("tests\n")
+    hook = outer / ".git/hooks/post-commit"
+    command = " ".join([*CALLBOARD, "run", "group.yaml", "-o", str(callboard.folder / "run")])
+    variables = " ".join(
+        f"{name}='{callboard.environment[name]}'"
+        for name in ("CALLBOARD_STATE", "CALLBOARD_CACHE", "TMPDIR")
+    )
+    hook.write_text(f"#!/bin/sh\n{variables} {command} > {outer}/.git/said 2>&1\n")
+    hook.chmod(0o755)
+    head = commit(outer, {"change": "x"})
+    assert f"fetched tests at {made[:12]}" in (outer / ".git/said").read_text()
+    assert git(outer, "rev-parse", "HEAD") == head
+    assert git(outer, "status", "--porcelain") == ""
