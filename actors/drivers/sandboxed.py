@@ -102,6 +102,7 @@ async def open_sandbox() -> AsyncIterator[Sandbox]:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # it outlives callboard by a moment, and readers wait
             env=_environment(),
             start_new_session=True,  # Ctrl-C is callboard's to handle
         )
@@ -204,13 +205,24 @@ class Channel:
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     async def close(self) -> None:
-        """End every process of the node, and return when the last one has ended."""
+        """End every process of the node, and return when the last one has ended.
+
+        Raises:
+            TimeoutError: The kernel holds some of them.
+        """
         self._peer.close()
         if self._process is not None:
-            self.kill()
-            await anyio.wait_readable(self._process)
-            os.close(self._process)
-            self._process = None
+            process, self._process = self._process, None
+            try:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                with anyio.fail_after(_LONGEST_END_S):
+                    await anyio.wait_readable(process)
+            except ProcessLookupError:
+                pass
+            except TimeoutError as error:
+                raise TimeoutError("processes of the node can't be ended") from error
+            finally:
+                os.close(process)
 
 
 class SandboxedNode(LocalNode):

@@ -247,8 +247,9 @@ async def test_cancelling_leaves_no_process_of_git(tmp_path: Path) -> None:
         source = {"from": "git", "repository": f"http://{address}/x"}
         await failure(tmp_path, source, policy=Policy(timeout_s=0.3))
         with anyio.fail_after(10):
-            while address.encode() in b"".join(command for _, command in processes()):
-                await anyio.sleep(0.01)  # killed, but grandchildren tell nobody when they end
+            # They are killed, but grandchildren tell nobody when they have ended.
+            while address.encode() in b"".join(command for _, command in processes()):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
 
 
 def processes() -> Iterator[tuple[str, bytes]]:

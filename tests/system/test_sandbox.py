@@ -244,6 +244,9 @@ FORBIDDEN = cases(
     kernel_log="dmesg -C",
     init="ls /proc/1/root || cat /proc/1/environ || ls -l /proc/1/exe",
     trace="strace -p 1 || gdb -p 1 -batch",
+    cgroup_namespace="unshare -UrmC sh -c 'mount -t cgroup2 none /mnt && mkdir /mnt/callboard-x'",
+    packets='/usr/bin/python3 -c "import socket; socket.socket(socket.AF_PACKET, 3)"',
+    old_packets='/usr/bin/python3 -c "import socket; socket.socket(socket.AF_INET, 10)"',
     raw_disk="ls /dev/vda || ls /dev/sda || ls /dev/mem || ls /dev/kvm",
 )
 
@@ -257,6 +260,34 @@ def test_what_would_change_the_machine_is_refused(anybody: Callboard) -> None:
     assert len(results) == len(FORBIDDEN) + 2
     assert ran.results("b")["0_calm/fine"] == "pass"
     assert _state() == before
+
+
+ADD_KEY = (
+    "import ctypes, os; os._exit(ctypes.CDLL(None).syscall({}, b'user', b'x', b'x', 1, -4) < 0)"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a user's keys are in the node's own namespace")
+def test_roots_node_can_not_reach_keys_and_make_users_but_has_threads(
+    callboard: Callboard,
+) -> None:
+    number = {"x86_64": 248}.get(os.uname().machine, 217)
+    thread = "import threading; t = threading.Thread(target=print); t.start(); t.join()"
+    steps = cases(
+        key=f'/usr/bin/python3 -c "{ADD_KEY.format(number)}"',
+        user_namespace="unshare --user true",
+        mount_namespace="unshare --mount true",
+        thread=f'/usr/bin/python3 -c "{thread}"',
+        stop="kill -INT 1; kill -TERM 1; kill -STOP 1; kill -KILL 1; true",
+    )
+    ran = callboard.run(definition({"a": [Test("t", steps)], "b": []}))
+    assert ran.results("a") == {
+        "0_t/key": "fail",
+        "0_t/user-namespace": "fail",
+        "0_t/mount-namespace": "fail",
+        "0_t/thread": "pass",
+        "0_t/stop": "pass",
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ import signal
 import socket
 import tarfile
 import termios
+from pathlib import Path
 from typing import NoReturn, assert_never
 
-from callboard.actors.drivers.sandbox import kernel, view, wire
+from callboard.actors.drivers.sandbox import kernel, seccomp, view, wire
 from callboard.actors.drivers.sandbox.kernel import Capability, Namespace
 from callboard.actors.drivers.sandbox.limits import Cgroups
 from callboard.actors.drivers.sandbox.view import View
@@ -43,7 +44,8 @@ def run(
     """
     try:
         signal.signal(signal.SIGCHLD, _reap)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGINT):  # which the node itself can't send then
+            signal.signal(number, signal.SIG_DFL)
         kernel.die_with_parent()
         _prepare(request, cgroups, group, uid, gid)
         _close_all_but(peer.fileno())
@@ -66,9 +68,14 @@ def _prepare(request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int
         kernel.be_the_same_user(uid, gid)
     cgroups.enter(group)
     kernel.unshare(Namespace.CGROUP)
+    if not root:
+        # Cgroups that are the user's own could be mounted in another one, and changed.
+        Path("/proc/sys/user/max_cgroup_namespaces").write_text("0")
     writable = wire.as_paths(request.writable)
     view.enter(View(request.name, root, request.disk_bytes, writable))
     request.limits.apply(cgroups.controllers)
+    if root:
+        seccomp.forbid()
     kernel.keep_capabilities(Capability if root else ())
     kernel.be_unreadable()
 

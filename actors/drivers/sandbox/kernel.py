@@ -7,7 +7,7 @@ refused. The numbers are the kernel's own and the same on every architecture (Li
 import contextlib
 import ctypes
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _AT_RECURSIVE = 0x8000
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_SECCOMP = 22
+_SECCOMP_FILTER = 2
 _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -90,6 +92,10 @@ class _CloneArguments(ctypes.Structure):
             "tls",
         )
     ]
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p)]
 
 
 class _MountAttributes(ctypes.Structure):
@@ -202,6 +208,14 @@ def die_with_parent() -> None:
 def be_unreadable() -> None:
     """Let no process trace this one or read its memory, not even one of the same user."""
     _checked(_libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0), "hiding the process")
+
+
+def set_filter(program: "Sequence[ctypes.Structure]") -> None:
+    """Have every system call of this process and its children go through a BPF program."""
+    instructions = (type(program[0]) * len(program))(*program)
+    header = _FilterProgram(len(program), ctypes.cast(instructions, ctypes.c_void_p))
+    result = _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, ctypes.byref(header), 0, 0)
+    _checked(result, "filtering system calls")
 
 
 def keep_capabilities(kept: Iterable[Capability]) -> None:

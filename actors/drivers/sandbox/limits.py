@@ -27,7 +27,7 @@ class Limits:
     Attributes:
         processes: How many processes and threads may live at once.
         memory_bytes: Memory of all its processes together, its files in memory included; where
-            cgroups can't be made, memory of one process.
+            cgroups can't be made, memory of one process that it shares with none.
     """
 
     processes: int
@@ -39,8 +39,8 @@ class Limits:
         Args:
             limited: The controllers that limit it already.
         """
-        # A dump would be written by a program of the machine, or outside of the node's view.
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # A dump would be taken by a program of the machine; 1 keeps that from being started.
+        _lower(resource.RLIMIT_CORE, 1)
         if "pids" not in limited:
             _lower(resource.RLIMIT_NPROC, self.processes)
         if "memory" not in limited:

@@ -50,6 +50,7 @@ _KERNEL_STATE = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "scsi", "sys", "s
 _BYTES_PER_FILE = 4096
 _COPIED_BYTES = 1_048_576
 _TTY_GROUP = 5
+_TERMINALS = 256
 
 
 @frozen
@@ -108,7 +109,7 @@ def _show_to_root(view: View, mounts: Mounts) -> None:
         if point.is_dir():
             _show(view, point)
         elif point.is_file():  # a socket would lead out of the node
-            _copy(point)
+            _copy(view, point)
 
 
 def _show_to_user(view: View, mounts: Mounts, folder: Path) -> None:
@@ -141,14 +142,13 @@ def _show(view: View, folder: Path) -> None:
     try:
         _overlay(view, folder)
     except OSError:
-        if folder == Path("/"):
+        # A file system of its own that can't be under an overlay is left out: shown as it is,
+        # even read-only, its sockets and pipes would lead out of the node.
+        if folder.stat().st_dev == Path("/").stat().st_dev:
             raise
-        # A file system that can't be under an overlay is shown, but can't be written to.
-        with contextlib.suppress(OSError):
-            kernel.bind(folder, _inside(folder), read_only=True)
 
 
-def _copy(file: Path) -> None:
+def _copy(view: View, file: Path) -> None:
     """There is no overlay of a single file, so the node gets a copy, or else can only read it."""
     target = _inside(file)
     try:
@@ -157,6 +157,7 @@ def _copy(file: Path) -> None:
         content = file.read_bytes()
         target.unlink()
         target.write_bytes(content)
+        _copy_mode(view, file, target)
     except OSError:
         with contextlib.suppress(OSError):
             kernel.bind(file, target, read_only=True)
@@ -260,7 +261,7 @@ def _devices(view: View) -> None:
             kernel.bind(Path("/dev") / name, dev / name)
     for name, target in _LINKS.items():
         (dev / name).symlink_to(target)
-    options = "newinstance,ptmxmode=666,mode=620"
+    options = f"newinstance,ptmxmode=666,mode=620,max={_TERMINALS}"
     if view.root:
         options += f",gid={_TTY_GROUP}"
     flags = Mount.NO_SUID | Mount.NO_EXEC
