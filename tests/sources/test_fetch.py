@@ -276,6 +276,19 @@ async def test_what_several_tests_need_is_fetched_once(tmp_path: Path, site: Web
     assert len(site.asked) == len(notes) == 1
 
 
+async def test_two_repositories_can_not_lie_in_one_folder(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        repository(tmp_path / name)
+    content = {
+        "metadata": {"format": "Lava-Test Test Definition 1.0", "name": "x"},
+        "install": {"git-repos": ["one", {"url": "two", "destination": "one"}]},
+        "run": {"steps": ["true"]},
+    }
+    [(code, message, hint)] = await failure(tmp_path, {"from": "inline", "repository": content})
+    assert (code, "the folder `one`" in message) == ("CB111", True), message
+    assert "destination" in hint
+
+
 async def test_what_nobody_finishes_or_uses_is_removed(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
     cache = Cache(folder)

@@ -22,6 +22,7 @@ from callboard.sources.archive import ArchiveRequest, fetch_archive
 from callboard.sources.cache import Cache, cache_directory
 from callboard.sources.errors import (
     MISSING,
+    REFUSED,
     UNREACHABLE,
     UNWRITABLE,
     SourceError,
@@ -108,6 +109,9 @@ class _Fetcher:
             repositories: dict[str, Path] = {}
             if not source.skip_install & {"git-repos", "all"}:
                 for repository in definition.install.git_repos:
+                    if repository.destination in repositories:
+                        message = f"two of `git-repos` want the folder `{repository.destination}`"
+                        raise SourceError(REFUSED, message, "give one of them a `destination`")
                     wanted = GitRequest(repository.url, repository.branch)
                     repositories[repository.destination] = (await self._tree(wanted)).folder
             self.fetched[source.place] = Fetched(

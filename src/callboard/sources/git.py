@@ -117,17 +117,20 @@ async def fetch_tree(request: GitRequest, cache: Cache, folder: Path, *, allow_l
     commit = request.revision
     if commit is None or not _COMMIT.fullmatch(commit):
         commit = await git.newest() if request.revision is None else None
-    if commit is not None and (found := cache.find(_name(request, commit))) is not None:
+    if (
+        commit is not None
+        and (found := cache.find(_name(request, commit, allow_local))) is not None
+    ):
         return Tree(found, commit)
     with cache.making() as made:
         tree = made / "tree"
         commit = await git.clone(tree)
         if not request.history:
             shutil.rmtree(tree / ".git")
-        return Tree(cache.keep(tree, _name(request, commit)), commit)
+        return Tree(cache.keep(tree, _name(request, commit, allow_local)), commit)
 
 
-def _name(request: GitRequest, commit: str) -> str:
+def _name(request: GitRequest, commit: str, allow_local: bool) -> str:
     """A commit names its whole content, but for submodules, which may be relative to the URL."""
     parts = [f"git-{commit}"]
     if request.history:
@@ -135,7 +138,9 @@ def _name(request: GitRequest, commit: str) -> str:
         where = f"{request.url}\0{request.branch}\0{request.shallow}"
         parts.append(f"history-{_digest(where)}")
     if request.recursive:
-        parts.append(f"modules-{_digest(request.url)}")
+        # What --allow-local has let in is not for runs without it.
+        where = f"{request.url}\0{allow_local}"
+        parts.append(f"modules-{_digest(where)}")
     return "-".join(parts)
 
 
