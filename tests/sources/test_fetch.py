@@ -186,11 +186,12 @@ async def test_a_server_that_hangs_or_refuses_is_the_networks_fault(
         hanging: dict[str, object] = {"from": origin, "repository": f"http://{address}/x"}
         refused: dict[str, object] = {"from": origin, "repository": f"http://{refusing()}/x"}
         with pytest.raises(SourcesFailed) as caught:
-            await fetched(tmp_path, hanging, refused, policy=Policy(timeout_s=0.3))
+            await fetched(tmp_path, hanging, policy=Policy(timeout_s=0.3))
+        [(code, message, _)] = await failure(tmp_path, refused)
     assert caught.value.unreachable
-    first, second = caught.value.diagnostics
-    assert "was not fetched within 0.3 s" in first.message
-    assert "can't be reached" in second.message
+    [found] = caught.value.diagnostics
+    assert "was not fetched within 0.3 s" in found.message
+    assert (code, "can't be reached" in message) == ("CB112", True), message
     cache = next(path for path in tmp_path.parent.rglob("cache") if path.is_dir())
     assert not list(cache.glob(".new-*"))
 
