@@ -513,6 +513,13 @@ TESTS = [
     ),
     two(
         "        run:",
+        "        install: {git-repos: [{url: u, destination: ¶run.sh/x}]}\n        run:",
+        "CB151",
+        "can't be a folder of the test",
+        "below the test's own",
+    ),
+    two(
+        "        run:",
         "        install: {git-repos: [¶{destination: x}]}\n        run:",
         "CB020",
         "has no `url`",

@@ -37,6 +37,7 @@ _SKIPPABLE = ("keys", "sources", "deps", "steps", "git-repos", "all")
 _NAME = re.compile(r"[\w-]+")
 _STRICT_NAME = re.compile(r"[-_a-zA-Z0-9]+")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAKEN = ("testdef.yaml", "testdef_metadata", "uuid", "install.sh", "run.sh")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _COMPRESSIONS = {"gz": "gz", "bz2": "bz2", "xz": "xz"}
 _METADATA = ("format", "name", "description", "environment", "devices", "maintainer", "scope", "os")
@@ -358,10 +359,12 @@ def _folder_of(url: str) -> str:
 
 def _check_destination(section: Section, destination: str) -> None:
     parts = PurePosixPath(destination)
+    node = section.get("destination") or section.node
+    hint = "it is a folder below the test's own"
     if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-        hint = "it is a folder below the test's own"
-        node = section.get("destination") or section.node
         section.error("CB151", node, f"`{destination[:60]}` leads out of the test", hint)
+    elif parts.parts[0] in _TAKEN or not destination.isprintable() or len(destination) > 200:
+        section.error("CB151", node, f"`{destination[:60]}` can't be a folder of the test", hint)
 
 
 def _read_steps(section: Section, key: str) -> tuple[Step, ...]:

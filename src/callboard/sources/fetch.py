@@ -1,7 +1,7 @@
 """Everything that the tests of one definition need, fetched in parallel, each thing once."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import anyio
 from attrs import evolve, frozen
@@ -109,9 +109,7 @@ class _Fetcher:
             repositories: dict[str, Path] = {}
             if not source.skip_install & {"git-repos", "all"}:
                 for repository in definition.install.git_repos:
-                    if repository.destination in repositories:
-                        message = f"two of `git-repos` want the folder `{repository.destination}`"
-                        raise SourceError(REFUSED, message, "give one of them a `destination`")
+                    _check_free(repository.destination, repositories)
                     wanted = GitRequest(repository.url, repository.branch)
                     repositories[repository.destination] = (await self._tree(wanted)).folder
             self.fetched[source.place] = Fetched(
@@ -216,6 +214,15 @@ def _request(source: TestSource) -> Request:
         recursive=options.get("recursive") is True,
         shallow=options.get("shallow") is True,
     )
+
+
+def _check_free(destination: str, taken: Mapping[str, Path]) -> None:
+    """Repositories lie beside each other: one's links could lead another one's files away."""
+    wanted = PurePosixPath(destination)
+    for other in map(PurePosixPath, taken):
+        if wanted.is_relative_to(other) or other.is_relative_to(wanted):
+            message = f"two of `git-repos` want the folder `{destination}`"
+            raise SourceError(REFUSED, message, "give one of them a `destination` of its own")
 
 
 def _text(value: object) -> str | None:
