@@ -277,16 +277,17 @@ async def test_what_several_tests_need_is_fetched_once(tmp_path: Path, site: Web
     assert len(site.asked) == len(notes) == 1
 
 
-async def test_two_repositories_can_not_lie_in_one_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["one", "one/below", "./one"])
+async def test_two_repositories_can_not_lie_in_one_folder(tmp_path: Path, folder: str) -> None:
     for name in ("one", "two"):
         repository(tmp_path / name)
     content = {
         "metadata": {"format": "Lava-Test Test Definition 1.0", "name": "x"},
-        "install": {"git-repos": ["one", {"url": "two", "destination": "one"}]},
+        "install": {"git-repos": ["one", {"url": "two", "destination": folder}]},
         "run": {"steps": ["true"]},
     }
     [(code, message, hint)] = await failure(tmp_path, {"from": "inline", "repository": content})
-    assert (code, "the folder `one`" in message) == ("CB111", True), message
+    assert (code, f"the folder `{folder}`" in message) == ("CB111", True), message
     assert "destination" in hint
 
 
