@@ -11,6 +11,7 @@ from tests.sources.fetching import commit_of, failure, fetched, folder_of
 from tests.sources.servers import SMOKE, Web, commit, git, refusing, repository, silent
 
 from callboard.sources import Policy, SourcesFailed
+from callboard.sources.git import forget_login
 
 pytestmark = pytest.mark.asyncio
 
@@ -169,6 +170,45 @@ async def test_the_users_own_ssh_command_is_used(
         for url in ("ssh://git@host.examplePATH", "host.example:PATH")
     ]
     assert [commit_of(each) for each in await fetched(tmp_path, *sources)] == [made, made]
+
+
+async def test_filters_of_the_user_do_not_run_either(
+    tmp_path: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo, url = served
+    mark = tmp_path / "mark"
+    commit(repo, {".gitattributes": "*.yaml filter=own\n"})
+    config = tmp_path / "gitconfig"
+    config.write_text(f'[filter "own"]\nsmudge = "touch {mark}; cat"\nrequired = true\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    await fetched(tmp_path, {"from": "git", "repository": url})
+    assert not mark.exists()
+
+
+async def test_a_local_repository_can_not_lead_to_one_elsewhere(tmp_path: Path) -> None:
+    repository(tmp_path / "private")
+    repository(tmp_path / "jobs/own")
+    (tmp_path / "jobs/file").mkdir()
+    (tmp_path / "jobs/file/.git").write_text(f"gitdir: {tmp_path}/private/.git\n")
+    (tmp_path / "jobs/link").mkdir()
+    (tmp_path / "jobs/link/.git").symlink_to(tmp_path / "private/.git")
+    sources = [{"from": "git", "repository": name} for name in ("file", "link")]
+    for code, message, hint in await failure(tmp_path / "jobs", *sources):
+        assert (code, "--allow-local" in hint) == ("CB111", True), message
+    await fetched(tmp_path / "jobs", *sources, policy=Policy(allow_local=True))
+    await fetched(tmp_path / "jobs", {"from": "git", "repository": "own"})
+
+
+async def test_what_git_has_noted_goes_to_nodes_without_login(tmp_path: Path) -> None:
+    url = "https://user:word@host.example/x"
+    repository(tmp_path / "repo")
+    git(tmp_path / "repo", "remote", "add", "origin", url)
+    module = tmp_path / "repo/.git/modules/part"
+    module.mkdir(parents=True)
+    (module / "config").write_text("[remote]\n\turl = https://user:word@host.example/part\n")
+    forget_login(tmp_path / "repo/.git", url)
+    assert git(tmp_path / "repo", "remote", "get-url", "origin") == "https://host.example/x"
+    assert "word" not in (module / "config").read_text()
 
 
 async def test_filters_and_hooks_that_a_repository_names_for_itself_do_not_run(

@@ -20,6 +20,12 @@ def shown(url: str) -> str:
     return _LOGIN.sub("", url)
 
 
+def login_of(url: str) -> str | None:
+    """The login in a URL, e.g. `user:password`; None when it has none."""
+    found = _LOGIN.search(url)
+    return found[0].removesuffix("@") if found else None
+
+
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path leads to a place in a folder once its links are followed."""
     # Not Path.resolve: it fails on links that lead to each other.

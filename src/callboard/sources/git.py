@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 from attrs import frozen
 
-from callboard.sources.address import local_path, shown
+from callboard.sources.address import is_inside, local_path, login_of, shown
 from callboard.sources.cache import Cache
 from callboard.sources.errors import MISSING, REFUSED, UNREACHABLE, SourceError
 
@@ -35,6 +35,7 @@ _UNREACHABLE = (
     "early EOF",
     "the remote end hung up",
 )
+_FILTERS = r"^filter\..*\.(smudge|process|required)$"
 _REPOSITORY = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -114,6 +115,8 @@ async def fetch_tree(request: GitRequest, cache: Cache, folder: Path, *, allow_l
         is_local=local is not None,
         allow_local=allow_local,
     )
+    if local is not None and not allow_local:
+        await git.check_inside(local, folder)
     commit = request.revision
     if commit is None or not _COMMIT.fullmatch(commit):
         commit = await git.newest() if request.revision is None else None
@@ -127,6 +130,8 @@ async def fetch_tree(request: GitRequest, cache: Cache, folder: Path, *, allow_l
         commit = await git.clone(tree)
         if not request.history:
             shutil.rmtree(tree / ".git")
+        else:
+            await anyio.to_thread.run_sync(forget_login, tree / ".git", request.url)
         return Tree(cache.keep(tree, _name(request, commit, allow_local)), commit)
 
 
@@ -142,6 +147,16 @@ def _name(request: GitRequest, commit: str, allow_local: bool) -> str:
         where = f"{request.url}\0{allow_local}"
         parts.append(f"modules-{_digest(where)}")
     return "-".join(parts)
+
+
+def forget_login(folder: Path, url: str) -> None:
+    """Take a login out of what git has noted: the folder is kept, and goes to nodes."""
+    login = login_of(url)
+    if not login:
+        return
+    for path in folder.rglob("config"):
+        if path.is_file() and login in (text := path.read_text(errors="surrogateescape")):
+            path.write_text(text.replace(f"{login}@", ""), errors="surrogateescape")
 
 
 def _digest(text: str) -> str:
@@ -168,6 +183,25 @@ class _Git:
         # any, below the definition's folder or not.
         modules = {"GIT_ALLOW_PROTOCOL": _transports(files=is_local and allow_local)}
         self._modules_environment = self._environment | modules
+
+    async def check_inside(self, path: Path, folder: Path) -> None:
+        """See that a repository in a folder keeps its content there too.
+
+        Raises:
+            SourceError: It leads to another one, as that of a worktree does.
+        """
+        # Not one that is above it: git looks there too.
+        ceiling = {"GIT_CEILING_DIRECTORIES": str(path.parent)}
+        command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
+        command += ["--git-path", "objects"]
+        try:
+            code, output, _ = await run(command, path, self._environment | ceiling)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # what is no repository fails later, and says so
+        if code == 0 and not all(is_inside(Path(each), folder) for each in output.splitlines()):
+            message = f"{shown(self._request.url)} keeps its content outside of the"
+            hint = "name the repository that has it, and allow that with --allow-local"
+            raise SourceError(REFUSED, f"{message} definition's folder", hint)
 
     async def newest(self) -> str:
         """The commit of the branch, or of the repository's own choice."""
@@ -197,6 +231,9 @@ class _Git:
     async def clone(self, tree: Path) -> str:
         """Fetch the tree; returns its commit."""
         request = self._request
+        disarmed = await self._without_filters()
+        self._environment |= disarmed
+        self._modules_environment |= disarmed
         command = ["clone", "--quiet", "--no-local"]
         if request.shallow:
             command += ["--depth", "1"]
@@ -222,6 +259,19 @@ class _Git:
             return
         message = f"the repository {shown(self._request.url)} has no revision `{revision}`"
         raise SourceError(MISSING, message, "name a commit of it, a tag or a branch")
+
+    async def _without_filters(self) -> dict[str, str]:
+        """Lets none of this user's filters run: a repository chooses what goes through them."""
+        command = ["git", "config", "--null", "--name-only", "--get-regexp", _FILTERS]
+        _, output, _ = await run(command, None, self._environment)
+        given = self._environment.get("GIT_CONFIG_COUNT", "")
+        count = int(given) if given.isdecimal() else 0
+        changed: dict[str, str] = {}
+        for number, name in enumerate(dict.fromkeys(output.split("\0")[:-1]), start=count):
+            changed[f"GIT_CONFIG_KEY_{number}"] = name
+            changed[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
+            changed["GIT_CONFIG_COUNT"] = str(number + 1)
+        return changed
 
     async def _fetch_modules(self, tree: Path) -> None:
         command = ["submodule", "--quiet", "update", "--init", "--recursive"]
