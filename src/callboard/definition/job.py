@@ -103,6 +103,7 @@ def _read_job(job: Section) -> Definition:
         containers=containers,
         vlans=vlans,
         secrets=secrets,
+        hidden=job.findings.source.secrets,
         context=job.data("context"),
         environment=job.data("environment"),
         tags=job.strings("tags"),

@@ -1,4 +1,4 @@
-"""Finds what of a file must never be shown: its `secrets`."""
+"""Finds what of a file must never be shown: its `secrets`, headers, and logins in URLs."""
 
 import json
 import re
@@ -18,17 +18,18 @@ _SECTION = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _MENTION = re.compile("secret", re.IGNORECASE)
+_LOGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#\s]+)@\S*", re.IGNORECASE)
 _KEY = re.compile(r"^([ \t]*)[\w\"'][^\n]*:", re.MULTILINE)
 
 
 def hide_secrets(root: Node | None, source: Source) -> None:
-    """Hides the `secrets` section of the file; `root` is None if the file could not be read."""
+    """Hides the secrets of the file; `root` is None if the file could not be read."""
     if not isinstance(root, MapNode):
         source.hidden.extend(_mentions(source.text))
         return
     # Where the section is given twice, the tree holds only one.
     source.hidden.extend(_sections(source.text))
-    secrets: set[str] = set()
+    secrets = {each for each in _sent(root) if len(each) >= SHORTEST}
     for key, value in root.pairs:
         if _resembles(key.text):
             # An empty section was perhaps not indented, so that it goes on below.
@@ -40,6 +41,31 @@ def hide_secrets(root: Node | None, source: Source) -> None:
                 if len(scalar.text) >= SHORTEST:
                     secrets.add(scalar.text)
     source.secrets = frozenset(secrets)
+
+
+def secret_of(url: str) -> str | None:
+    """The login in a URL, None where it has none; ssh's is only a name."""
+    found = _LOGIN.fullmatch(url) if "://" in url else None
+    if found is None or found[1].lower() == "ssh":
+        return None
+    return found[2]
+
+
+def _sent(node: Node) -> Iterator[str]:
+    """What is sent to servers to be let in: headers, and logins in URLs."""
+    match node:
+        case ScalarNode(text=text):
+            login = secret_of(text)
+            if login is not None:
+                yield login
+        case ListNode():
+            for item in node.items:
+                yield from _sent(item)
+        case MapNode():
+            for key, value in node.pairs:
+                if key.text == "headers":
+                    yield from (scalar.text for scalar in scalars(value))
+                yield from _sent(value)
 
 
 def _resembles(key: str) -> bool:
@@ -99,7 +125,7 @@ def masked_text(root: MapNode, source: Source) -> str:
     """The text with every secret replaced, in its section and wherever else it stands."""
     secret = next((value for key, value in root.pairs if key.text == "secrets"), None)
     replaced = {scalar.offset: (scalar, MASK) for scalar in (scalars(secret) if secret else ())}
-    if not replaced:
+    if not replaced and not source.secrets:
         return source.text
     for scalar in scalars(root, keys=True):
         shown = source.masked(scalar.text)

@@ -313,6 +313,7 @@ class Definition:
         device_type: Of a single-node definition; None for MultiNode.
         group_timeout_s: `timeout` beside `roles`, None when absent.
         secrets: Names and values; the values never reach an event, log or report.
+        hidden: All that is never shown: those values, headers, and logins in URLs.
         data: The whole definition as plain data.
         masked_text: The definition as written, every secret replaced by `[MASKED]`.
         priority: From 0 to 100 (LAVA: `high` is 100, `medium` 50, `low` 0).
@@ -332,6 +333,7 @@ class Definition:
     containers: tuple[LxcContainer, ...] = ()
     vlans: tuple[VlanInterface, ...] = ()
     secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
     context: Mapping[str, Plain] = field(factory=dict[str, Plain])
     environment: Mapping[str, Plain] = field(factory=dict[str, Plain])
     tags: tuple[str, ...] = ()

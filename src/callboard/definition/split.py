@@ -149,7 +149,8 @@ class _Text:
             job["secrets"] = dict.fromkeys(self.definition.secrets, MASK)
         job["protocols"] = self._protocols(member, own)
         job["actions"] = list(_actions(data["actions"], member.role.name))
-        return dump(masked(job, self.definition.secrets.values()))
+        hidden = {*self.definition.secrets.values(), *self.definition.hidden}
+        return dump(masked(job, hidden))
 
     def _protocols(self, member: _Member, own: Mapping[str, Plain]) -> dict[str, Plain]:
         name = member.role.name

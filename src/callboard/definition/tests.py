@@ -10,6 +10,7 @@ from callboard.definition.composer import compose
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.dumper import dump
 from callboard.definition.findings import Findings
+from callboard.definition.masking import hide_secrets
 from callboard.definition.model import (
     GitRepo,
     Install,
@@ -248,6 +249,7 @@ def read_test_file(
         return None, (source,)
     findings = Findings(source)
     root = compose(source, findings)
+    hide_secrets(root, source)
     definition = None
     if isinstance(root, MapNode):
         section = Section(root, findings, f"the definition of `{name[:60]}`")

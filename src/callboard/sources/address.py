@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from callboard.definition.masking import secret_of
 from callboard.definition.model import Definition
 from callboard.sources.errors import REFUSED, SourceError
 
@@ -43,11 +44,7 @@ def secret_values(definition: Definition) -> Iterator[str]:
             urls = [source.repository or ""]
             if source.definition is not None:
                 urls += [each.url for each in source.definition.install.git_repos]
-            for url in urls:
-                login = _LOGIN.search(url)
-                # A user of ssh is a plain word, and ssh takes no password from here.
-                if login is not None and len(login[0]) > 1 and not url.startswith("ssh:"):
-                    yield login[0][:-1]
+            yield from (login for login in map(secret_of, urls) if login is not None)
 
 
 def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Path | None:
