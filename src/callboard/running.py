@@ -169,7 +169,7 @@ async def open_group(
         fetched: Called with a line of text when a source of test definitions has been fetched.
 
     Raises:
-        SourcesFailed: Test definitions can't be had.
+        SourcesFailed: Test definitions can't be had; it is a DefinitionError.
         QueueTimeout: The devices stayed busy for longer than the definition allows.
         SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
         OSError: The log or the state directory can't be written.
@@ -299,7 +299,7 @@ async def run(
 
     Raises:
         DefinitionError: The definition can't be run.
-        SourcesFailed: Test definitions can't be had.
+        SourcesFailed: Test definitions can't be had; it is a DefinitionError.
         SandboxUnavailable: This machine can't make throw-away nodes.
         OSError: The directory can't be written.
     """

@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from tests.sources.fetching import commit_of, definition, failure, fetched, folder_of
 from tests.sources.servers import (
     SMOKE,
@@ -18,6 +19,7 @@ from tests.sources.servers import (
     web,
 )
 
+from callboard.definition import DefinitionError
 from callboard.sources import Policy, SourcesFailed, fetch
 from callboard.sources.cache import Cache
 
@@ -268,6 +270,33 @@ async def test_everything_that_is_wrong_is_said_at_once_in_order(tmp_path: Path,
         "the repository nothing",
         f"{site.url}/nothing",
     ]
+
+
+async def test_every_repository_that_is_missing_is_named_where_it_stands(tmp_path: Path) -> None:
+    repository(tmp_path / "own")
+    content: dict[str, object] = {
+        "metadata": {"format": "Lava-Test Test Definition 1.0", "name": "x"},
+        "install": {"git-repos": ["first", "own", {"url": "third"}]},
+        "run": {"steps": ["true"]},
+    }
+    with pytest.raises(SourcesFailed) as caught:
+        await fetched(tmp_path, {"from": "inline", "repository": content})
+    found = caught.value.diagnostics
+    assert [each.message.split(" can't")[0] for each in found] == [
+        "the repository first",
+        "the repository third",
+    ]
+    lines = [each.place.line for each in found if each.place is not None]
+    assert lines[1] == lines[0] + 2
+
+
+async def test_nothing_is_waited_for_longer_than_the_job_may_take(tmp_path: Path) -> None:
+    with silent() as address:
+        source = {"from": "git", "repository": f"http://{address}/x"}
+        wanted = definition(tmp_path, source)
+        short = evolve(wanted, timeouts=evolve(wanted.timeouts, job_s=1))
+        with pytest.raises(DefinitionError, match="not fetched within 1 s"):
+            await fetch(short, Policy())
 
 
 async def test_what_several_tests_need_is_fetched_once(tmp_path: Path, site: Web) -> None:

@@ -119,6 +119,11 @@ async def test_a_header_that_can_not_be_sent_is_named_without_its_value(
     assert (code, "cret" in message + hint, site.asked) == ("CB111", False, [])
 
 
+async def test_a_header_may_have_letters_of_western_languages(tmp_path: Path, site: Web) -> None:
+    await fetched(tmp_path, at(f"{site.url}/tests.tgz", headers={"X-T": "größe"}))
+    assert site.asked[0][1]["X-T"] == "größe"
+
+
 async def test_a_body_that_does_not_end_is_cut_off(
     tmp_path: Path, site: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,7 @@ class GitRepo:
     url: str
     destination: str
     branch: str | None = None
+    place: Place | None = field(default=None, eq=False)
 
 
 @frozen

@@ -337,8 +337,9 @@ def _read_install(section: Section) -> Install:
 
 def _read_repository(install: Section, item: Node) -> GitRepo | None:
     """An item of `git-repos`: a URL, or a map of it with its branch and destination."""
+    place = install.findings.source.place(item.offset)
     if isinstance(item, ScalarNode) and isinstance(item.value, str):
-        return GitRepo(item.value, _folder_of(item.value))
+        return GitRepo(item.value, _folder_of(item.value), place=place)
     section = install.section_of(item, "an item of `git-repos`")
     if section is None:
         return None
@@ -351,7 +352,7 @@ def _read_repository(install: Section, item: Node) -> GitRepo | None:
         _check_destination(section, destination)
     if url is None or skipped:
         return None
-    return GitRepo(url, destination or _folder_of(url), branch)
+    return GitRepo(url, destination or _folder_of(url), branch, place)
 
 
 def _folder_of(url: str) -> str:

@@ -116,7 +116,8 @@ async def _download(request: ArchiveRequest, target: Path) -> None:
     import httpx
 
     # An archive is wanted as it lies there, for its checksum is that of the file.
-    url, headers = request.url, _checked_headers(request) | {"Accept-Encoding": "identity"}
+    wanted = _checked_headers(request) | {"Accept-Encoding": "identity"}
+    url, headers = request.url, httpx.Headers(wanted, encoding="latin-1")
     try:
         async with httpx.AsyncClient(timeout=None) as client:
             for _ in range(_REDIRECTS):
@@ -127,7 +128,7 @@ async def _download(request: ArchiveRequest, target: Path) -> None:
                             message = f"{shown(request.url)} leads to {shown(there)}"
                             raise SourceError(REFUSED, f"{message}, which is not allowed")
                         if _server(there) != _server(url):  # headers may be secret
-                            headers = {"Accept-Encoding": "identity"}
+                            headers = httpx.Headers({"Accept-Encoding": "identity"})
                         elif "@" not in urlsplit(there).netloc:  # the login holds there too
                             login, at, _ = urlsplit(url).netloc.rpartition("@")
                             netloc = f"{login}{at}{urlsplit(there).netloc}"

@@ -4,9 +4,7 @@ SourceError        one source; becomes a diagnostic at its place in the definiti
 SourcesFailed      all that went wrong, when everything else has been fetched or given up
 """
 
-from collections.abc import Iterable
-
-from callboard.definition.diagnostics import Diagnostic
+from callboard.definition.diagnostics import DefinitionError
 
 REFUSED = "CB111"
 UNREACHABLE = "CB112"
@@ -40,16 +38,12 @@ def _printable(text: str) -> str:
     )
 
 
-class SourcesFailed(Exception):
+class SourcesFailed(DefinitionError):
     """Some sources of a definition can't be had.
 
     Args:
         diagnostics: One for each, in the order of the definition.
     """
-
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(str(diagnostic) for diagnostic in self.diagnostics))
 
     @property
     def unreachable(self) -> bool:

@@ -1,6 +1,6 @@
 """Everything that the tests of one definition need, fetched in parallel, each thing once."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import anyio
@@ -11,6 +11,7 @@ from callboard.definition.model import (
     Block,
     Definition,
     Fetched,
+    GitRepo,
     Place,
     TestDefinition,
     TestSource,
@@ -42,7 +43,7 @@ class Policy:
 
     Attributes:
         allow_local: Whether a definition may name files outside of its own folder.
-        timeout_s: How long each source may take, in seconds.
+        timeout_s: How long each source may take, in seconds; never longer than the job may.
     """
 
     allow_local: bool = False
@@ -66,12 +67,15 @@ async def fetch(
         SourcesFailed: Something can't be had; everything that can't is in it.
     """
     sources = {source.place: source for block in definition.blocks for source in block.definitions}
-    fetcher = _Fetcher(Path(definition.file).parent, policy, note)
+    limit_s = min(policy.timeout_s, definition.timeouts.job_s)
+    folder = Path(definition.file).parent
+    fetcher = _Fetcher(folder, evolve(policy, timeout_s=limit_s), note)
     async with anyio.create_task_group() as tasks:
         for source in sources.values():
             tasks.start_soon(fetcher.fetch, source)
-    if fetcher.failures:
-        raise SourcesFailed(each for place in sources for each in fetcher.failures.get(place, ()))
+    failures = [each for place in sources for each in fetcher.failures.get(place, ())]
+    if failures:
+        raise SourcesFailed(failures)
     return evolve(
         definition, blocks=tuple(_filled(block, fetcher.fetched) for block in definition.blocks)
     )
@@ -106,12 +110,9 @@ class _Fetcher:
                 definition = self._read(source, tree)
                 if definition is None:
                     return
-            repositories: dict[str, Path] = {}
-            if not source.skip_install & {"git-repos", "all"}:
-                for repository in definition.install.git_repos:
-                    _check_free(repository.destination, repositories)
-                    wanted = GitRequest(repository.url, repository.branch)
-                    repositories[repository.destination] = (await self._tree(wanted)).folder
+            repositories = await self._repositories(source, definition)
+            if repositories is None:
+                return
             self.fetched[source.place] = Fetched(
                 definition,
                 tree.folder if tree else None,
@@ -121,6 +122,35 @@ class _Fetcher:
         except SourceError as error:
             found = Diagnostic(error.code, "error", error.message, source.place, error.hint)
             self.failures[source.place] = (found,)
+
+    async def _repositories(
+        self, source: TestSource, definition: TestDefinition
+    ) -> dict[str, Path] | None:
+        """Folders by their place; None when some can't be had, which are kept in `failures`."""
+        if source.skip_install & {"git-repos", "all"}:
+            return {}
+        destinations = [each.destination for each in definition.install.git_repos]
+        found: dict[str, Path] = {}
+        failures: dict[int, Diagnostic] = {}
+
+        async def get(number: int, repository: GitRepo) -> None:
+            try:
+                _check_free(repository.destination, destinations[:number])
+                wanted = GitRequest(repository.url, repository.branch)
+                found[repository.destination] = (await self._tree(wanted)).folder
+            except SourceError as error:
+                # In a file that was fetched, a place says nothing about who wanted it.
+                place = repository.place if source.inline is not None else source.place
+                failures[number] = Diagnostic(
+                    error.code, "error", error.message, place or source.place, error.hint
+                )
+
+        async with anyio.create_task_group() as tasks:
+            for number, repository in enumerate(definition.install.git_repos):
+                tasks.start_soon(get, number, repository)
+        self.failures[source.place] = tuple(failures[number] for number in sorted(failures))
+        # In the order of the definition, not of their arrival.
+        return None if failures else {each: found[each] for each in destinations}
 
     def _read(self, source: TestSource, tree: Tree) -> TestDefinition | None:
         """The definition's file; what is wrong with it is kept in `failures`."""
@@ -216,7 +246,7 @@ def _request(source: TestSource) -> Request:
     )
 
 
-def _check_free(destination: str, taken: Mapping[str, Path]) -> None:
+def _check_free(destination: str, taken: Iterable[str]) -> None:
     """Repositories lie beside each other: one's links could lead another one's files away."""
     wanted = PurePosixPath(destination)
     for other in map(PurePosixPath, taken):
