@@ -9,6 +9,7 @@ from typing import Literal
 from attrs import frozen
 
 from callboard.actors.overlay.files import File, tree
+from callboard.definition.tests import GENERATED
 
 LAVA_CACHE = "/tmp/lava_multi_node_cache.txt"
 """Where LAVA keeps the data of the last wait; definitions that name it expect it there."""
@@ -35,7 +36,6 @@ _KMSG = (
     "    LAVA_SIGNAL=stdout",
     "fi",
 )
-_GENERATED = ("testdef.yaml", "testdef_metadata", "uuid", "install.sh", "run.sh")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POSITIONAL = re.compile(r"\$(?=\d)")
 
@@ -193,7 +193,7 @@ def _fetched(definition: Definition, folder: str) -> Iterator[File]:
     """What was fetched for a test: the files beside its definition, and other repositories."""
     if definition.folder is not None:
         destinations = [destination for destination, _ in definition.repositories]
-        yield from tree(definition.folder, folder, without=(*_GENERATED, *destinations))
+        yield from tree(definition.folder, folder, without=(*GENERATED, *destinations))
     for destination, repository in definition.repositories:
         yield File(f"{folder}/{destination}", None)
         yield from tree(repository, f"{folder}/{destination}")

@@ -38,7 +38,9 @@ _SKIPPABLE = ("keys", "sources", "deps", "steps", "git-repos", "all")
 _NAME = re.compile(r"[\w-]+")
 _STRICT_NAME = re.compile(r"[-_a-zA-Z0-9]+")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TAKEN = ("testdef.yaml", "testdef_metadata", "uuid", "install.sh", "run.sh")
+GENERATED = ("testdef.yaml", "testdef_metadata", "uuid", "install.sh", "run.sh")
+"""Files that are written into a test's own folder (LAVA: overlay layout)."""
+
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _COMPRESSIONS = {"gz": "gz", "bz2": "bz2", "xz": "xz"}
 _METADATA = ("format", "name", "description", "environment", "devices", "maintainer", "scope", "os")
@@ -366,7 +368,7 @@ def _check_destination(section: Section, destination: str) -> None:
     hint = "it is a folder below the test's own"
     if parts.is_absolute() or ".." in parts.parts or not parts.parts:
         section.error("CB151", node, f"`{destination[:60]}` leads out of the test", hint)
-    elif parts.parts[0] in _TAKEN or not destination.isprintable() or len(destination) > 200:
+    elif parts.parts[0] in GENERATED or not destination.isprintable() or len(destination) > 200:
         section.error("CB151", node, f"`{destination[:60]}` can't be a folder of the test", hint)
 
 
