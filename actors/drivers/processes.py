@@ -9,6 +9,8 @@ from pathlib import Path
 
 import anyio
 
+from callboard.actors.drivers import survey
+
 _PROC = Path("/proc")
 _ROUNDS = 200
 _LONGEST_PAUSE_S = 0.05
@@ -44,11 +46,7 @@ def marked(mark: str) -> Iterator[int]:
 
 def lives(pid: int) -> bool:
     """Whether a process runs; one that has ended stays known until its parent has noticed."""
-    try:
-        state = (_PROC / f"{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in ("Z", "X")
+    return survey.process(pid) is not None
 
 
 def kill(leaders: list[subprocess.Popen[bytes]], mark: str) -> set[int]:
