@@ -58,6 +58,16 @@ class Node(Protocol):
         """A new session with a shell that reads commands, echoes nothing and has no prompt."""
         ...
 
+    async def busy(self) -> bool:
+        """Whether a process runs on the node besides its shells and what they wait for.
+
+        Nothing runs on a node that is not prepared or has ended.
+
+        Raises:
+            OSError: It can't be told.
+        """
+        ...
+
     def kill(self) -> None:
         """End every process of the node now; used when there is no time for an orderly end."""
         ...

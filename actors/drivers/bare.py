@@ -4,15 +4,19 @@ What must not be shared by the nodes of a group is the node's own: its home, its
 folder, its overlay and its MultiNode cache.
 """
 
+import functools
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from callboard.actors.drivers import Console
+import anyio
+
+from callboard.actors.drivers import Console, survey
 from callboard.actors.drivers.folder import NodeFolder
 from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment
-from callboard.actors.drivers.processes import MARK, kill, kill_all
+from callboard.actors.drivers.processes import MARK, kill, kill_all, marked
+from callboard.actors.drivers.survey import Process
 from callboard.actors.overlay import File, write
 
 
@@ -73,6 +77,14 @@ class BareNode(LocalNode):
         self._terminals.append(terminal)
         return terminal
 
+    async def busy(self) -> bool:
+        """Look at the processes that `kill` would find; raises OSError."""
+        if self._folder is None:
+            return False
+        shells = {shell.pid for shell in self._shells if shell.poll() is None}
+        look = functools.partial(_processes, shells, self._folder.mark)
+        return await anyio.to_thread.run_sync(survey.busy, look, shells)
+
     def kill(self) -> None:
         """Kill every process of the node."""
         if self._folder is not None:
@@ -88,6 +100,13 @@ class BareNode(LocalNode):
         self.hang_up()
         folder, self._folder = self._folder, None
         folder.remove()
+
+
+def _processes(shells: Set[int], mark: str) -> dict[int, Process]:
+    """The living processes of a node: its shells, what is below them and what is marked."""
+    found = survey.processes()
+    own = survey.below(found, shells | set(marked(mark)))
+    return {pid: each for pid, each in found.items() if pid in own}
 
 
 def _start(

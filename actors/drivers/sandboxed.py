@@ -12,7 +12,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import anyio
-from attrs import frozen
 
 from callboard.actors.drivers import Console
 from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment, home
@@ -25,7 +24,10 @@ from callboard.actors.drivers.sandbox.wire import (
     MakeNode,
     Message,
     OpenShell,
+    Packet,
     Started,
+    Survey,
+    Surveyed,
     Unpack,
 )
 from callboard.actors.overlay import File, pack
@@ -146,12 +148,6 @@ async def _send(peer: socket.socket, message: Message, *files: int) -> None:
             return
 
 
-@frozen
-class _Answer:
-    message: Message
-    files: tuple[int, ...]
-
-
 class Channel:
     """The socket to the first process of a node.
 
@@ -163,29 +159,44 @@ class Channel:
         self._peer = peer
         self._process: int | None = None
         self._lock = anyio.Lock()
+        self._unanswered = 0
 
     async def ready(self) -> Done:
         """Wait until the node has been made; raises OSError when it can't be."""
         done: Done | None = None
-        # The holder and the node speak for themselves, so the node can be first.
-        while done is None or self._process is None:
-            answer = await self._answer()
-            match answer.message:
-                case Started():
-                    (self._process,) = answer.files
-                case Done():
-                    done = answer.message
-                case _:
-                    raise OSError("the sandbox gave an answer that makes no sense")
+        async with self._lock:
+            # The holder and the node speak for themselves, so the node can be first.
+            while done is None or self._process is None:
+                answer = _succeeded(await self._receive())
+                match answer.message:
+                    case Started():
+                        (self._process,) = answer.files
+                    case Done():
+                        done = answer.message
+                    case _:
+                        raise _nonsense()
         return done
 
-    async def ask(self, request: Message, *files: int) -> tuple[int, ...]:
-        """Have something done; returns the open files of the answer. Raises OSError."""
+    async def ask(self, request: Message, *files: int) -> Packet:
+        """Have something done; returns the answer, whose files the caller has to close.
+
+        Raises:
+            ConnectionError: The node has ended.
+            OSError: It can't be done.
+        """
         async with self._lock:
             await _send(self._peer, request, *files)
-            return (await self._answer()).files
+            self._unanswered += 1
+            while True:
+                answer = await self._receive()
+                self._unanswered -= 1
+                if self._unanswered == 0:
+                    return _succeeded(answer)
+                # That was for one who was cancelled while waiting.
+                for file in answer.files:
+                    os.close(file)
 
-    async def _answer(self) -> _Answer:
+    async def _receive(self) -> Packet:
         while True:
             try:
                 packet = wire.receive(self._peer)
@@ -194,9 +205,7 @@ class Channel:
                 continue
             if packet is None:
                 raise ConnectionResetError("the node's first process has ended")
-            if isinstance(packet.message, Failed):
-                raise packet.message.error()
-            return _Answer(packet.message, packet.files)
+            return packet
 
     def kill(self) -> None:
         """End every process of the node now."""
@@ -210,19 +219,41 @@ class Channel:
         Raises:
             TimeoutError: The kernel holds some of them.
         """
-        self._peer.close()
-        if self._process is not None:
-            process, self._process = self._process, None
-            try:
-                signal.pidfd_send_signal(process, signal.SIGKILL)
-                with anyio.fail_after(_LONGEST_END_S):
-                    await anyio.wait_readable(process)
-            except ProcessLookupError:
-                pass
-            except TimeoutError as error:
-                raise TimeoutError("processes of the node can't be ended") from error
-            finally:
-                os.close(process)
+        with contextlib.suppress(OSError):  # the other side can be closed already
+            self._peer.shutdown(socket.SHUT_RDWR)
+        try:
+            await self._end()
+        finally:
+            # Who still waits for an answer has to leave the socket first.
+            with anyio.CancelScope(shield=True):
+                async with self._lock:
+                    self._peer.close()
+
+    async def _end(self) -> None:
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            with anyio.fail_after(_LONGEST_END_S):
+                await anyio.wait_readable(process)
+        except ProcessLookupError:
+            pass
+        except TimeoutError as error:
+            raise TimeoutError("processes of the node can't be ended") from error
+        finally:
+            os.close(process)
+
+
+def _succeeded(answer: Packet) -> Packet:
+    """The answer; raises OSError when it says that something can't be done."""
+    if isinstance(answer.message, Failed):
+        raise answer.message.error()
+    return answer
+
+
+def _nonsense() -> OSError:
+    return OSError("the sandbox gave an answer that makes no sense")
 
 
 class SandboxedNode(LocalNode):
@@ -282,10 +313,23 @@ class SandboxedNode(LocalNode):
         """Start a shell on a terminal of the node; raises OSError."""
         folder = str(home())
         command = ("/bin/sh", "-c", COMMAND_LOOP)
-        (master,) = await self._node.ask(OpenShell(command, environment(home()), folder))
+        answer = await self._node.ask(OpenShell(command, environment(home()), folder))
+        (master,) = answer.files
         terminal = self.terminal(master)
         self._terminals.append(terminal)
         return terminal
+
+    async def busy(self) -> bool:
+        """Have the node's first process look; raises OSError."""
+        if self._channel is None:
+            return False
+        try:
+            answer = (await self._channel.ask(Survey())).message
+        except ConnectionError:
+            return False
+        if not isinstance(answer, Surveyed):
+            raise _nonsense()
+        return answer.busy
 
     def kill(self) -> None:
         """Kill every process of the node."""

@@ -14,6 +14,7 @@ import termios
 from pathlib import Path
 from typing import NoReturn, assert_never
 
+from callboard.actors.drivers import survey
 from callboard.actors.drivers.sandbox import kernel, seccomp, view, wire
 from callboard.actors.drivers.sandbox.kernel import Capability, Namespace
 from callboard.actors.drivers.sandbox.limits import Cgroups
@@ -22,11 +23,15 @@ from callboard.actors.drivers.sandbox.wire import (
     Done,
     Failed,
     MakeNode,
+    Message,
     OpenShell,
     Packet,
     Started,
+    Survey,
+    Surveyed,
     Unpack,
 )
+from callboard.actors.drivers.survey import Process
 
 
 def run(
@@ -43,7 +48,8 @@ def run(
         gid: Its group.
     """
     try:
-        signal.signal(signal.SIGCHLD, _reap)
+        shells: set[int] = set()
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: _reap(shells))
         for number in (signal.SIGTERM, signal.SIGINT):  # which the node itself can't send then
             signal.signal(number, signal.SIG_DFL)
         kernel.die_with_parent()
@@ -51,7 +57,7 @@ def run(
         _close_all_but(peer.fileno())
         wire.send(peer, Done(tuple(sorted(cgroups.controllers))))
         while packet := wire.receive(peer):
-            _serve(peer, packet)
+            _serve(peer, packet, shells)
     except OSError as error:
         with contextlib.suppress(OSError):
             wire.send(peer, _failed(error))
@@ -85,15 +91,19 @@ def _close_all_but(kept: int) -> None:
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _serve(peer: socket.socket, packet: Packet) -> None:
+def _serve(peer: socket.socket, packet: Packet, shells: set[int]) -> None:
+    answer: Message = Done()
     terminal = None
     try:
         match packet.message:
             case OpenShell() as request:
-                terminal = _open_shell(request)
+                terminal = _open_shell(request, shells)
             case Unpack():
                 _unpack(*packet.files)
-            case MakeNode() | Started() | Done() | Failed():
+            case Survey():
+                # A copy: shells that end meanwhile are forgotten.
+                answer = Surveyed(survey.busy(_others, frozenset(shells)))
+            case MakeNode() | Started() | Done() | Surveyed() | Failed():
                 raise OSError(0, "not for a node")
             case _:
                 assert_never(packet.message)
@@ -102,7 +112,7 @@ def _serve(peer: socket.socket, packet: Packet) -> None:
     except Exception as error:  # whatever goes wrong must not end the node without a word
         wire.send(peer, Failed(0, f"{type(error).__name__}: {error}"))
     else:
-        wire.send(peer, Done(), *([] if terminal is None else [terminal]))
+        wire.send(peer, answer, *([] if terminal is None else [terminal]))
     finally:
         for file in (*packet.files, *([] if terminal is None else [terminal])):
             with contextlib.suppress(OSError):
@@ -114,11 +124,19 @@ def _failed(error: OSError) -> Failed:
     return Failed(error.errno or 0, f"{where}{error.strerror or error}")
 
 
-def _open_shell(request: OpenShell) -> int:
+def _open_shell(request: OpenShell, shells: set[int]) -> int:
     """Start the command as the leader of a session with a terminal of the node's own."""
     master, slave = os.openpty()
-    if os.fork() == 0:
-        _be_command(request, slave)
+    # Its end must not be noticed before it is known.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    try:
+        child = os.fork()
+        if child == 0:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            _be_command(request, slave)
+        shells.add(child)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.close(slave)
     return master
 
@@ -150,8 +168,15 @@ def _unpack(archive: int) -> None:
         members.extractall("/")
 
 
-def _reap(_number: int, _frame: object) -> None:
+def _others() -> dict[int, Process]:
+    """Every living process of the node but this one."""
+    found = survey.processes()
+    del found[os.getpid()]
+    return found
+
+
+def _reap(shells: set[int]) -> None:
     """Take note of every process that has ended: who has lost its parent has this one."""
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        while child := os.waitpid(-1, os.WNOHANG)[0]:
+            shells.discard(child)  # another process will have its id

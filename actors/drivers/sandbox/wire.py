@@ -43,6 +43,11 @@ class Unpack:
 
 
 @frozen
+class Survey:
+    """To a node: see what runs on it; answered with `Surveyed`."""
+
+
+@frozen
 class Started:
     """From the holder, with a descriptor of the node's first process: it has one."""
 
@@ -52,6 +57,13 @@ class Done:
     """From a node: it is ready, or what was asked for is done."""
 
     limited: tuple[str, ...] = ()
+
+
+@frozen
+class Surveyed:
+    """From a node: whether a process runs on it besides its shells and what they wait for."""
+
+    busy: bool
 
 
 @frozen
@@ -66,7 +78,7 @@ class Failed:
         return OSError(self.number, self.reason)
 
 
-Message = MakeNode | OpenShell | Unpack | Started | Done | Failed
+Message = MakeNode | OpenShell | Unpack | Survey | Started | Done | Surveyed | Failed
 
 _KINDS: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message.__args__}
 _converter = cattrs.Converter()
