@@ -1,130 +1,43 @@
 """Every kind of problem in a definition: where it is found, and what is said."""
 
-from pathlib import Path
-
 import pytest
-from attrs import frozen
+from tests.definition.slips import (
+    BOOT,
+    CALL,
+    GOOD,
+    HERE,
+    INLINE,
+    LOGIN,
+    MESSAGE,
+    NAME,
+    OS,
+    PATH,
+    PRIORITY,
+    REMOTE,
+    ROLES,
+    RUN,
+    SERVER,
+    STEP,
+    TEST,
+    TO,
+    USE,
+    VLAN,
+    Slip,
+    box,
+    check,
+    deploy,
+    found,
+    guest,
+    one,
+    server,
+    two,
+    vlan,
+)
+from tests.definition.test_bad_calls import CALLS
+from tests.definition.test_lava_validation import ROWS
 
-from callboard.definition import CODES, Diagnostic, read_text
+from callboard.definition import CODES
 from callboard.definition.codes import RUN_CODES
-
-GOOD = Path(__file__).parent / "good"
-HERE = "¶"
-"""Marks the place that a diagnostic must point to."""
-
-
-@frozen
-class Slip:
-    """A good definition with one thing changed.
-
-    Attributes:
-        base: Name of a file in `good`.
-        old: What is replaced, at its first place.
-        new: What stands there instead, `¶` at the place of the diagnostic.
-        codes: All codes that come of it, that of `¶` first, the others in the file's order.
-        message: A part of the message.
-        hint: A part of the hint.
-        also: A further replacement.
-    """
-
-    base: str
-    old: str
-    new: str
-    codes: str
-    message: str
-    hint: str = ""
-    also: tuple[str, str] = ("", "")
-
-    def __str__(self) -> str:
-        return f"{self.codes.split()[0]} {self.base} {self.message or self.hint}"
-
-    @property
-    def marked(self) -> str:
-        text = (GOOD / f"{self.base}.yaml").read_text()
-        for old, new in ((self.old, self.new), self.also):
-            assert old in text
-            text = text.replace(old, new, 1)
-        return text
-
-
-TWO, GUESTS, BOXES, VLANS, ONE = "two-roles", "ssh-guests", "containers", "vlans", "single"
-
-NAME = "job_name: two-roles"
-OS = "    os: debian"
-TO = "    to: tmpfs\n"
-PRIORITY = "priority: medium"
-SERVER = "server: {device_type: qemu, count: 1, context: {arch: amd64}, essential: true}"
-ROLES = (
-    f"    roles:\n      {SERVER}\n"
-    "      client: {device_type: qemu, count: 2, context: {arch: amd64}}\n"
-)
-BOOT = "- boot: {role: [server, client], method: qemu, prompts: ['root@x:']}"
-TEST = "- test:\n    role: [server]\n"
-PATH = "      path: inline/serve.yaml\n"
-INLINE = """\
-    - from: inline
-      name: serve
-      path: inline/serve.yaml
-      repository:
-        metadata: {format: Lava-Test Test Definition 1.0, name: serve}
-        run: {steps: ['lava-send ready port=80', 'lava-sync done']}
-"""
-REMOTE = """\
-    - from: url
-      name: serve
-      path: serve.yaml
-      repository: http://files.example/serve.tar.gz
-"""
-STEP = "'lava-send ready port=80', "
-RUN = "run: {steps: ['lava-send ready port=80', 'lava-sync done']}"
-USE = (
-    "role: [client]\n    definitions:\n    - from: inline\n      name: use\n"
-    "      path: inline/use.yaml\n      repository:\n"
-)
-CALL = "{action: prepare-scp-overlay"
-MESSAGE = "message: {ipaddr: $ipaddr}, "
-VLAN = "client: {vlan_one: {tags: [RJ45, 10M]}}"
-
-
-def two(old: str, new: str, codes: str, message: str, hint: str = "") -> Slip:
-    return Slip(TWO, old, new, codes, message, hint)
-
-
-def server(new: str, codes: str, message: str, hint: str = "") -> Slip:
-    """Another `count: 1` of the server."""
-    return two(SERVER, SERVER.replace("count: 1", new), codes, message, hint)
-
-
-def deploy(new: str, codes: str, message: str, hint: str = "") -> Slip:
-    """A further line in the first deploy."""
-    return two(TO, f"{TO}    {new}\n", codes, message, hint)
-
-
-def call(new: str, codes: str, message: str, hint: str = "") -> Slip:
-    """Calls of the first deploy; `action: a` stands for one that it has."""
-    new = new.replace("action: a,", "action: lava-overlay,")
-    return deploy(f"protocols: {{lava-multinode: {new}}}", codes, message, hint)
-
-
-def guest(
-    old: str, new: str, codes: str, message: str, hint: str = "", also: tuple[str, str] = ("", "")
-) -> Slip:
-    return Slip(GUESTS, old, new, codes, message, hint, also)
-
-
-def box(old: str, new: str, codes: str, message: str, hint: str = "") -> Slip:
-    return Slip(BOXES, old, new, codes, message, hint)
-
-
-def vlan(
-    old: str, new: str, codes: str, message: str, hint: str = "", also: tuple[str, str] = ("", "")
-) -> Slip:
-    return Slip(VLANS, old, new, codes, message, hint, also)
-
-
-def one(old: str, new: str, codes: str, message: str, hint: str = "") -> Slip:
-    return Slip(ONE, old, new, codes, message, hint)
-
 
 FILE = [
     two(OS, "¶\tos: debian", "CB005", "a tab can't indent a line", "spaces"),
@@ -222,13 +135,11 @@ ROLE = [
     two(f"{ROLES}    timeout", "    ¶timeout", "CB050", "`lava-multinode` has no `roles`"),
     two("    roles:\n", "    ¶target_group: x\n    roles:\n", "CB034", "after LAVA's split"),
     two("    roles:\n", "    ¶request: lava-start\n    roles:\n", "CB069", "beside `roles`"),
-    two(SERVER, f"{SERVER}\n      more: ¶{{device_type: x, count: 1}}", "CB051", "no action names"),
     server("count: ¶-1", "CB052", "`count` of role `server` must be 0 or more"),
     server("count: ¶two", "CB052", "must be a whole number, but is the text `two`"),
     server("count: ¶1.0", "CB052", "must be a whole number, but is the number `1.0`"),
     server("count: ¶'1'", "CB052", "must be a whole number", "remove the quotes"),
     server("count: ¶1000000000", "CB052", "must be at most 100000"),
-    two(SERVER, "server: ¶{device_type: qemu}", "CB052", "role `server` has no `count`"),
     two(SERVER, "¶server: {count: 1}", "CB053", "neither `device_type` nor `connection`"),
     two(SERVER, "server: ¶qemu", "CB021", "role `server` must be a map, but is the text `qemu`"),
     two(
@@ -249,7 +160,6 @@ ROLE = [
     server("count: 1, ¶timeout: {minutes: 1}", "CB064", "both have a `timeout`", "keep one"),
     server("count: 1, ¶request: lava-start", "CB063", "no `expect_role`", "starts at once"),
     server("count: 1, ¶request: lava-star", "CB063", "does nothing", "did you mean `lava-start`"),
-    server("count: 1, ¶expect_role: client", "CB058", "`expect_role`, but no `host_role`"),
     server("count: 1, ¶colour: red", "CB025", "role `server` has no use for `colour`", "ignored"),
     two(
         ROLES,
@@ -259,23 +169,8 @@ ROLE = [
     ),
 ]
 
-HOSTED = "        host_role: host\n        request: lava-start\n        expect_role: host\n"
-LOGIN = "parameters: {hostID: addr, host_key: ipaddr}"
-
 GUEST = [
-    guest("connection: ssh\n", "¶connection: ssh\n        device_type: x\n", "CB054", "has both"),
-    guest("connection: ssh", "¶connection: ssh", "CB055", "no `host_role`", also=(HOSTED, "")),
-    guest(HOSTED, "        ¶host_role: host\n", "CB058", "has `host_role`, but no `expect_role`"),
-    guest(
-        "host_role: host",
-        "host_role: ¶hots",
-        "CB057",
-        "role `hots` is not defined, but `host_role` of role `guest` names it",
-        "did you mean `host`?",
-    ),
-    guest("expect_role: host", "expect_role: ¶hots", "CB057", "role `hots` is not defined"),
     guest("host_role: host", "¶host_role: guest", "CB059 CB059", "no device of its own"),
-    guest("host_role", "¶host_role", "CB059", "has `count: 2`", also=("count: 1", "count: 2")),
     guest(
         "expect_role: host",
         "¶expect_role: other",
@@ -283,13 +178,6 @@ GUEST = [
         "waits for role `other`, which has no node",
         "give `other` a `count`",
         also=("    roles:", "    roles:\n      other: {device_type: x, count: 0}"),
-    ),
-    guest("expect_role: host", "¶expect_role: guest", "CB060", "waits for its own start"),
-    guest(
-        "essential: true",
-        "request: lava-start, ¶expect_role: guest, host_role: host",
-        "CB061 CB065",
-        "the roles `host` and `guest` wait for each other's start",
     ),
     guest("count: 2\n", "count: 2\n        ¶environment: {A: b}\n", "CB065", "is a connection"),
     guest("essential: true", "¶host_role: host, expect_role: host", "CB065", "is a device"),
@@ -320,28 +208,12 @@ BLOCK = [
     two(BOOT, "- boot: ¶qemu", "CB021", "boot block 1 must be a map, but is the text `qemu`"),
     two(BOOT, BOOT.replace("boot", "¶reboot", 1), "CB071", "no action `reboot`", "`boot`"),
     two(BOOT, BOOT.replace("boot", "¶repeat", 1), "CB071", "no action `repeat`", "write the"),
-    two("deploy:\n    role: [server, client]\n", "¶deploy:\n", "CB072", "has no `role`", "role: ["),
     two("role: [server, client]", "role: ¶[]", "CB072", "`role` of deploy block 1 is empty"),
     two("role: [server, client]", "role: ¶server", "CB073", "should be a list", "[server]"),
-    two(
-        "role: [server, client]",
-        "role: [¶sever, client]",
-        "CB057",
-        "role `sever` is not defined, but deploy block 1 names it",
-        "did you mean `server`?",
-    ),
     two("role: [server, client]", "role: [¶1, client]", "CB022", "not the number `1`", '"1"'),
     two("role: [server, client]", "role: ¶{a: b}", "CB021", "must be a list, but is a map"),
-    box(
-        "    namespace: box\n    to: lxc",
-        "    namespace: ¶common\n    to: lxc",
-        "CB075",
-        "reserved",
-    ),
-    box("role: [board, helper]\n    namespace: box", "¶role: [board, helper]", "CB074", "has no"),
     deploy("failure_retry: ¶0", "CB023", "must be 1 or more, but is the number `0`"),
     deploy("failure_retry: ¶two", "CB021", "must be a whole number, but is the text `two`"),
-    deploy("failure_retry: 2\n    ¶repeat: 2", "CB076", "has both `repeat` and `failure_retry`"),
     two(TEST, f"{TEST}    ¶failure_retry: 2\n", "CB077", "has no effect"),
     one("- test:\n    timeout", "- test:\n    ¶role: [x]\n    timeout", "CB078", "has no roles"),
     deploy("connection-namespace: ¶common", "CB079", "ignores `connection-namespace`"),
@@ -350,70 +222,6 @@ BLOCK = [
     one("command: {name: usb-hub-on}", "command: ¶{}", "CB020", "command block 1 has no `name`"),
 ]
 
-CALLS = [
-    call("¶{action: lava-overlay, request: lava-sync, messageID: a}", "CB080", "must be a list"),
-    call("¶lava-sync", "CB021", "must be a list, but are the text `lava-sync`"),
-    call("[¶lava-sync]", "CB021", "the call of `lava-multinode` must be a map"),
-    call("[¶{}]", "CB081", "an empty call", "write for instance"),
-    call("[¶~]", "CB081", "an empty call", "write for instance"),
-    call("[¶{action: a, messageID: a}]", "CB082", "has no `request`", "or `lava-start`"),
-    call("[¶{request: lava-sync, messageID: a}]", "CB082", "names no `action`"),
-    call("[{action: lava-overlay, request: ¶aggregate, messageID: a}]", "CB083", "`aggregate`"),
-    call("[{action: a, request: ¶lava_wait, messageID: a}]", "CB083", "", "mean `lava-wait`?"),
-    call("[¶{action: lava-overlay, request: lava-sync}]", "CB084", "has no `messageID`"),
-    call("[¶{action: a, request: lava-sync, messageId: a}]", "CB084", "", "rename `messageId`"),
-    call("[{action: a, request: lava-sync, messageID: ¶1}]", "CB022", "must be text", '"1"'),
-    call(
-        "[¶{action: lava-overly, request: lava-sync, messageID: a}]",
-        "CB085",
-        "deploy block 1 has no action `lava-overly`",
-        "did you mean `lava-overlay`? it has `deploy",
-    ),
-    call("[{action: a, request: lava-send, messageID: a, message: {a: ¶1}}]", "CB086", "`a` of"),
-    call("[{action: a, request: lava-send, messageID: a, message: ¶[a]}]", "CB086", "is a list"),
-    call(
-        f"[{{action: a, request: lava-send, messageID: a, message: ¶{'x' * 65500}}}]",
-        "CB086",
-        "longer than LAVA's limit",
-    ),
-    call(
-        "[{action: lava-overlay, request: lava-wait, messageID: a, ¶role: client}]",
-        "CB087",
-        "`lava-wait` ignores `role`",
-    ),
-    call(
-        "[{action: lava-overlay, request: lava-wait, messageID: a, ¶roles: [client]}]",
-        "CB087",
-        "`lava-wait` ignores `roles`",
-    ),
-    call(
-        "[{action: a, request: lava-wait-all, messageID: a, role: ¶clint}]",
-        "CB057",
-        "role `clint` is not defined, but the call names it",
-        "did you mean `client`?",
-    ),
-    call("[{action: a, request: lava-start, roles: ¶[clint]}]", "CB057", "`clint` is not defined"),
-    call("[{action: a, request: lava-wait, messageID: a, timeout: ¶soon}]", "CB040", "of the call"),
-    call("[{action: a, request: lava-wait, messageID: a, poll_delay: ¶x}]", "CB021", "poll_delay"),
-    call("[{action: lava-overlay, request: lava-sync, messageID: a, ¶wait: 1}]", "CB025", "`wait`"),
-    deploy(
-        "protocols: {¶lava-vland: [{action: lava-overlay, request: deploy_vlans}]}",
-        "CB089",
-        "calls `lava-vland`, which the job doesn't declare",
-    ),
-    deploy("protocols: {¶timeout: {minutes: 1}}", "CB025", "has no use for `timeout`"),
-    deploy("protocols: ¶[a]", "CB021", "`protocols` of deploy block 1 must be a map"),
-    Slip(
-        TWO,
-        TO,
-        f"{TO}    protocols: {{lava-multinode: [{{action: lava-overlay, request: "
-        "lava-wait-all, messageID: a, role: ¶client}]}\n",
-        "CB067",
-        "waits for role `client`, which has no node",
-        "",
-        ("count: 2", "count: 0"),
-    ),
-]
 
 PROTOCOLS = [
     box("name: lxc-board", "name: ¶../../x", "CB120", "can't be called `../../x`", "letter"),
@@ -563,7 +371,8 @@ TESTS = [
     box("parameters: {X", "headers: {a: b}, parameters: {¶0X", "CB152 CB025", "`0X`"),
 ]
 
-SLIPS = [*FILE, *VALUES, *JOB, *TIMEOUTS, *ROLE, *GUEST, *BLOCK, *CALLS, *PROTOCOLS, *TESTS]
+SLIPS = [*FILE, *VALUES, *JOB, *TIMEOUTS, *ROLE, *GUEST, *BLOCK, *PROTOCOLS, *TESTS]
+ALL = [*SLIPS, *CALLS, *ROWS.values()]
 
 WHOLE_FILES = [
     ("CB003", b"job_name: \xff", (1, 11), "the byte 0xff is not UTF-8"),
@@ -579,24 +388,9 @@ WHOLE_FILES = [
 ]
 
 
-def found(text: str | bytes) -> tuple[Diagnostic, ...]:
-    definition, diagnostics = read_text(text, "group.yaml")
-    refused = any(diagnostic.severity == "error" for diagnostic in diagnostics)
-    assert (definition is None) == refused
-    return diagnostics
-
-
 @pytest.mark.parametrize("slip", SLIPS, ids=str)
 def test_a_slip_is_found_where_it_is_and_nothing_else_is(slip: Slip) -> None:
-    before, _, after = slip.marked.partition(HERE)
-    diagnostics = found(before + after)
-    first, *others = slip.codes.split()
-    assert sorted(d.code for d in diagnostics) == sorted([first, *others])
-    here = next(d for d in diagnostics if d.code == first and slip.message in d.message)
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    assert here.place is not None
-    assert (here.place.file, here.place.line, here.place.column) == ("group.yaml", line, column)
-    assert slip.hint in (here.hint or "")
+    check(slip)
 
 
 @pytest.mark.parametrize(("code", "text", "place", "message"), WHOLE_FILES)
@@ -612,7 +406,7 @@ def test_what_is_no_definition_at_all_is_refused(
 
 def test_every_code_has_a_case_and_every_case_a_code() -> None:
     elsewhere = {"CB001", "CB002", "CB007", "CB015"}  # test_limits.py, test_devices.py
-    shown = {slip.codes.split()[0] for slip in SLIPS} | {code for code, *_ in WHOLE_FILES}
+    shown = {slip.codes.split()[0] for slip in ALL} | {code for code, *_ in WHOLE_FILES}
     assert shown | elsewhere == CODES.keys() - RUN_CODES
 
 
@@ -635,8 +429,18 @@ def test_a_diagnostic_names_the_role_that_it_concerns() -> None:
     assert diagnostic.role == "client"
 
 
+def test_a_circle_is_said_to_stop_all_only_if_it_does() -> None:
+    circle = ROWS["lava-start on every role"].marked.replace(HERE, "")
+    third = circle.replace(
+        "    roles:\n", "    roles:\n      free: {device_type: x, count: 1}\n", 1
+    )
+    third = third.replace("role: [host], to", "role: [host, free], to")
+    [message] = [each.message for each in found(third) if each.code == "CB061"]
+    assert message == "the roles `host` and `guest` wait for each other's start"
+
+
 def test_messages_are_one_lower_case_sentence_without_a_stop() -> None:
-    texts = [slip.marked.replace(HERE, "") for slip in SLIPS]
+    texts = [slip.marked.replace(HERE, "") for slip in ALL]
     for diagnostic in (d for text in texts for d in found(text)):
         for sentence in (diagnostic.message, diagnostic.hint or "x"):
             assert sentence == sentence.strip()

@@ -104,12 +104,13 @@ class _BlockReader:
         parameters = plain(section.node)
         timeout = read_timeout(section, "timeout", self.job_limit_s)
         namespace = section.string("namespace")
+        own = self._roles(section, key)
         block = Block(
             kind=block_kind,
             method=self._method(section, block_kind),
             place=section.findings.source.place(key.offset),
             parameters=parameters if isinstance(parameters, dict) else {},
-            roles=self._roles(section, key),
+            roles=own,
             namespace=namespace or COMMON,
             connection_namespace=section.string("connection-namespace"),
             timeout_s=timeout.duration_s if timeout else None,
@@ -118,7 +119,7 @@ class _BlockReader:
             failure_retry=section.integer("failure_retry", minimum=1),
             failure_retry_interval_s=section.integer("failure_retry_interval", minimum=1) or 1,
             repeat=section.integer("repeat", minimum=1),
-            calls=read_calls(section, self.roles, self.protocols),
+            calls=read_calls(section, own, self.roles, self.protocols),
             connection_timeout_s=read_limit(section, "connection_timeout", self.job_limit_s),
         )
         return self._specific(section, block)

@@ -1,7 +1,9 @@
-"""Reads protocol calls: what an action asks of a protocol when it begins."""
+"""Reads protocol calls: what an action asks of a protocol."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
 
 from callboard.definition.model import Call
 from callboard.definition.reader import Section, did_you_mean, listed
@@ -29,8 +31,32 @@ _REQUESTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def read_calls(block: Section, roles: Roles, declared: tuple[str, ...]) -> tuple[Call, ...]:
-    """The calls of an action block; `declared` are the protocols of the job."""
+SENDS = frozenset({"lava-send", "lava-sync"})
+WAITS = frozenset({"lava-wait", "lava-wait-all", "lava-sync"})
+"""Requests that may keep an action waiting."""
+
+
+@frozen
+class _Caller:
+    """The block that calls are read from; `own` are the roles that run it."""
+
+    block: Section
+    own: tuple[str, ...]
+    roles: Roles
+
+
+def read_calls(
+    block: Section, own: tuple[str, ...], roles: Roles, declared: tuple[str, ...]
+) -> tuple[Call, ...]:
+    """The calls of an action block.
+
+    Args:
+        block: The block.
+        own: The roles that run it.
+        roles: All roles of the group.
+        declared: The protocols of the job.
+    """
+    caller = _Caller(block, own, roles)
     protocols = block.section("protocols", f"`protocols` of {block.title}")
     if protocols is None:
         return ()
@@ -46,7 +72,7 @@ def read_calls(block: Section, roles: Roles, declared: tuple[str, ...]) -> tuple
         calls.extend(
             call
             for item in _listed(block, protocol, node)
-            if (call := _read_call(block, protocol, item, roles)) is not None
+            if (call := _read_call(caller, protocol, item)) is not None
         )
     protocols.close()
     return tuple(calls)
@@ -67,7 +93,8 @@ def _listed(block: Section, protocol: str, node: Node) -> tuple[Node, ...]:
             return ()
 
 
-def _read_call(block: Section, protocol: str, node: Node, roles: Roles) -> Call | None:
+def _read_call(caller: _Caller, protocol: str, node: Node) -> Call | None:
+    block = caller.block
     empty = isinstance(node, ScalarNode) and node.value is None
     if empty or (isinstance(node, MapNode) and not node.pairs):
         hint = "write for instance `{action: lava-overlay, request: lava-sync, messageID: ready}`"
@@ -81,7 +108,7 @@ def _read_call(block: Section, protocol: str, node: Node, roles: Roles) -> Call 
         section.error("CB082", node, "the call names no `action`", "name the action that makes it")
     request = _read_request(section, protocol, node)
     reader = _multinode if protocol == MULTINODE else _other
-    call = reader(section, protocol, action or "", request or "", roles)
+    call = reader(section, protocol, action or "", request or "", caller)
     section.close()
     return call if action and request else None
 
@@ -105,7 +132,7 @@ def _read_request(section: Section, protocol: str, node: Node) -> str | None:
     return None
 
 
-def _other(section: Section, protocol: str, action: str, request: str, _roles: Roles) -> Call:
+def _other(section: Section, protocol: str, action: str, request: str, _caller: _Caller) -> Call:
     return Call(
         protocol=protocol,
         action=action,
@@ -115,21 +142,23 @@ def _other(section: Section, protocol: str, action: str, request: str, _roles: R
     )
 
 
-def _multinode(section: Section, protocol: str, action: str, request: str, roles: Roles) -> Call:
+def _multinode(section: Section, protocol: str, action: str, request: str, caller: _Caller) -> Call:
     message_id = section.string("messageID")
     if "messageID" not in section and request not in {"lava-start", ""}:
         hint = section.misspelt("messageID") or "add for instance `messageID: ready`"
         what = f"the call of `{request}` has no `messageID`"
         section.error("CB084", section.node, what, hint)
     message = _read_message(section, action)
+    if request in SENDS:
+        _check_placeholders(section, request)
     poll_delay_s = section.integer("poll_delay", minimum=0)
     waited = section.string("role")
     released = section.strings("roles", one=True)
-    _check_role(section, request, waited, roles)
-    for name in released:
-        at = section.get("roles") or section.node
-        roles.known(section, name, at, "the call")
-    if released and request not in {"lava-start", ""}:
+    _check_role(section, request, waited, caller.roles)
+    known = [name for name in released if _is_role(section, name, caller.roles)]
+    if request == "lava-start":
+        _check_start(section, known, caller)
+    elif released and request:
         at = section.key("roles")
         section.warning("CB087", at, f"`{request}` ignores `roles`", "only `lava-start` reads it")
     return Call(
@@ -151,7 +180,8 @@ def _check_role(section: Section, request: str, name: str | None, roles: Roles) 
     if name is None or node is None:
         return
     if request not in {"lava-wait-all", ""}:
-        hint = "only `lava-wait-all` reads it"
+        start = request == "lava-start"
+        hint = "it reads `roles`" if start else "only `lava-wait-all` reads it"
         section.warning("CB087", section.key("role"), f"`{request}` ignores `role`", hint)
     if not roles.known(section, name, node, "the call"):
         return
@@ -159,6 +189,56 @@ def _check_role(section: Section, request: str, name: str | None, roles: Roles) 
     if request == "lava-wait-all" and role is not None and role.count == 0:
         message = f"the call waits for role `{name}`, which has no node"
         section.error("CB067", node, message, f"give `{name}` a `count`")
+
+
+def _is_role(section: Section, name: str, roles: Roles) -> bool:
+    return roles.known(section, name, section.get("roles") or section.node, "the call")
+
+
+def _check_start(section: Section, released: Sequence[str], caller: _Caller) -> None:
+    """Checks a call of `lava-start`, in which `released` are those of its roles that exist."""
+    for key in ("messageID", "message"):
+        if key in section:
+            hint = "remove it; data is sent with `lava-send`, before `lava-start`"
+            section.warning("CB087", section.key(key), f"`lava-start` ignores `{key}`", hint)
+    node = section.get("roles")
+    if node is None or (isinstance(node, ListNode) and not node.items):
+        hint = (
+            "add `roles: [...]`, or write `request: lava-send` with `messageID: lava_start` "
+            "to release every role that waits for this one"
+        )
+        section.error("CB082", node or section.node, "`lava-start` names no `roles`", hint)
+        return
+    for name in dict.fromkeys(released):
+        _check_released(section, name, caller)
+
+
+def _check_released(section: Section, name: str, caller: _Caller) -> None:
+    """Warns of a role that is not delayed, or that none of the block's roles can release."""
+    role = caller.roles.roles.get(name)
+    if role is None or not caller.own:
+        return
+    own = listed(caller.own)
+    if not role.delayed:
+        message = f"`lava-start` has no effect on role `{name}`, which starts at once"
+        hint = f"add `request: lava-start` and `expect_role: {caller.own[0][:60]}` to `{name}`"
+    elif role.expect_role not in caller.own:
+        expected = f"{role.expect_role}"[:60]
+        message = f"`lava-start` of {own} can't release role `{name}`, which expects `{expected}`"
+        hint = f"make the call in a block of `{expected}`, or change the `expect_role` of `{name}`"
+    else:
+        return
+    section.warning("CB092", section.get("roles") or section.node, message, hint)
+
+
+def _check_placeholders(section: Section, request: str) -> None:
+    node = section.get("message")
+    values = [value for _, value in node.pairs] if isinstance(node, MapNode) else [node]
+    for value in values:
+        if isinstance(value, ScalarNode) and value.text.startswith("$"):
+            message = f"`{request}` sends `{value.text[:60]}` as it is written"
+            hint = "only `lava-wait` and `lava-wait-all` fill in what begins with `$`"
+            section.warning("CB093", value, message, hint)
 
 
 def _read_message(section: Section, action: str) -> Mapping[str, str | None] | None:

@@ -6,7 +6,7 @@ from attrs import define, field
 
 from callboard.definition.actions import is_known
 from callboard.definition.blocks import WrittenBlock
-from callboard.definition.calls import VLAND
+from callboard.definition.calls import MULTINODE, VLAND, WAITS
 from callboard.definition.model import Block, Call, LxcContainer, PipelineAction, Place, Timeouts
 from callboard.definition.pipeline import assemble
 from callboard.definition.reader import did_you_mean, listed
@@ -58,6 +58,7 @@ class _Checker:
             self._check_retries(item, below)
             self._check_container(item, has_container)
             self._check_vlans(item, below)
+            self._check_limits(item, top)
             self._check_test(item)
         self._check_names(written)
         self._check_guest(written)
@@ -116,6 +117,21 @@ class _Checker:
                     )
                     hint = f"add `{action.name}: {{minutes: 2}}` to `timeouts: connections`"
                     self._error(item, "CB135", _at(item, call), message, hint)
+
+    def _check_limits(self, item: WrittenBlock, top: PipelineAction) -> None:
+        """Finds calls that may wait for longer than the actions around them."""
+        for action, shortest in _limited(top, top):
+            for call in action.calls:
+                limit_s = call.timeout_s or 0
+                waits = call.protocol == MULTINODE and call.request in WAITS
+                if not waits or limit_s <= shortest.duration_s:
+                    continue
+                message = (
+                    f"the call may wait for {limit_s} s, "
+                    f"but `{shortest.name}` ends after {shortest.duration_s} s"
+                )
+                hint = f"shorten the call's `timeout`, or lengthen that of {item.section.title}"
+                self._warning(item, "CB094", _at(item, call), message, hint)
 
     def _check_test(self, item: WrittenBlock) -> None:
         if item.block.timeout_skip and item.block.kind == "test" and self.multinode:
@@ -199,3 +215,13 @@ def _walk(action: PipelineAction) -> Iterator[PipelineAction]:
     yield action
     for child in action.children:
         yield from _walk(child)
+
+
+def _limited(
+    action: PipelineAction, shortest: PipelineAction
+) -> Iterator[tuple[PipelineAction, PipelineAction]]:
+    """Each action with the one, of itself and those that it is in, that ends first."""
+    shortest = min(action, shortest, key=lambda each: each.duration_s)
+    yield action, shortest
+    for child in action.children:
+        yield from _limited(child, shortest)

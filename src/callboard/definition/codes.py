@@ -173,18 +173,21 @@ CB080 calls are not a list
 CB081 empty call
     A call has an `action`, a `request` and mostly a `messageID`.
 CB082 incomplete call
-    A call needs `action`, the pipeline action that makes it, and `request`.
+    A call needs `action`, the pipeline action that makes it, and `request`; `lava-start` needs
+    `roles` too, those that it releases.
 CB083 unsupported request
     The protocol has no such request. `aggregate` was never implemented for actions.
 CB084 call without messageID
     Sends, waits and syncs meet by their `messageID`.
 CB085 call is never made
     A call is made by the pipeline action that it names. Where the block has no such action,
-    LAVA leaves the call out without a word, and other nodes wait for it in vain.
+    LAVA leaves the call out without a word, and other nodes wait for it in vain. `--strict`
+    refuses to run then.
 CB086 bad message
     A message is a map of texts, or one text, and fits into 65,534 characters.
 CB087 key has no effect
-    Only `lava-wait-all` reads `role`, and only `lava-start` reads `roles`.
+    Only `lava-wait-all` reads `role`, and only `lava-start` reads `roles`; it reads no
+    `messageID` and no `message`.
 CB089 protocol not declared
     A block calls a protocol that the job's `protocols` don't list, so nobody answers.
 CB090 bad call for an address
@@ -193,6 +196,15 @@ CB090 bad call for an address
 CB091 login finds no address
     `hostID` and `host_key` of a guest's boot repeat the `messageID` and the key of the call
     that fetches the address.
+CB092 releases nobody
+    `lava-start` releases roles that have `request: lava-start` and whose `expect_role` is a role
+    of the block that makes the call. Others start at once, or wait for somebody else.
+CB093 placeholder is not filled
+    Values that begin with `$` are filled by `lava-wait` and `lava-wait-all`, with what they have
+    received. `lava-send` and `lava-sync` send them as they are written.
+CB094 call outlasts its action
+    The time-out of the action that makes the call, or of one around it, ends the wait before the
+    call's own does.
 CB100 no sandbox
     A local node is a throw-away view of this machine, made of namespaces and overlays.
     `callboard doctor` says what this machine lacks. With `--no-sandbox` nodes are shells on

@@ -81,6 +81,11 @@ class Role:
     device: str | None = None
     worker: str | None = None
 
+    @property
+    def delayed(self) -> bool:
+        """Whether the role's nodes begin only when `expect_role` has sent `lava_start`."""
+        return self.request == "lava-start" and self.expect_role is not None
+
 
 @frozen
 class LxcContainer:

@@ -213,8 +213,10 @@ def _check_delays(roles: Roles) -> None:
     awaited = {
         role.name: role.expect_role
         for role in roles.roles.values()
-        if role.request == "lava-start" and role.expect_role in roles.sections and role.expect_role
+        if role.delayed and role.expect_role in roles.sections and role.expect_role
     }
+    nobody = all(role.name in awaited for role in roles.roles.values() if role.count)
+    end = ": all roles are delayed, so nobody starts" if nobody else ""
     reported: set[str] = set()
     for name in awaited:
         path = [name]
@@ -227,10 +229,10 @@ def _check_delays(roles: Roles) -> None:
         section = roles.sections[circle[0]]
         at = section.key("expect_role")
         if len(circle) == 1:
-            message = f"{section.title} waits for its own start"
+            message = f"{section.title} waits for its own start{end}"
             section.error("CB060", at, message, "name the role that sends `lava_start`")
         else:
-            message = f"the roles {listed(circle)} wait for each other's start"
+            message = f"the roles {listed(circle)} wait for each other's start{end}"
             section.error("CB061", at, message, "one of them must start at once")
 
 
