@@ -239,6 +239,35 @@ def test_devices_that_can_not_serve_are_refused(tmp_path: Path, devices: str, me
     assert message in refused(tmp_path, "run", "good.yaml", "--devices", "devices.yaml").stderr
 
 
+CALL = "{action: lava-overly, request: lava-sync, messageID: a}"
+STRAY = job().replace("tmpfs}", f"tmpfs, protocols: {{lava-multinode: [{CALL}]}}}}")
+NEVER = "bad.yaml:10:76: %s[CB085]: deploy block 1 has no action `lava-overly`"
+
+
+def test_a_call_that_no_action_makes_is_refused_with_strict(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(STRAY)
+    ran = refused(tmp_path, "run", "bad.yaml", "--strict", "-o", "out")
+    assert NEVER % "error" in ran.stderr
+    assert "it has `deployimages`" in ran.stderr
+    ran, _ = callboard(tmp_path, "run", "bad.yaml", "--strict", "--json")
+    [found] = json.loads(ran.stdout)["diagnostics"]
+    assert (found["code"], found["severity"]) == ("CB085", "error")
+
+
+def test_a_call_that_no_action_makes_is_a_warning_without_strict(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(STRAY)
+    ran, _ = callboard(tmp_path, "describe", "bad.yaml")
+    assert ran.returncode == 0
+    assert NEVER % "warning" in ran.stderr
+
+
+def test_other_warnings_stay_warnings_with_strict(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(f"{GOOD}colour: red\n")
+    ran, _ = callboard(tmp_path, "run", "good.yaml", "--strict", "-o", "out")
+    assert (tmp_path / "out/events.jsonl").exists()
+    assert "good.yaml:14:1: warning[CB025]: the job has no use for `colour`" in ran.stderr
+
+
 NOT_YET = {
     "essential: true": job().replace("count: 1}", "count: 1, essential: true}"),
     "the protocol lava-lxc": job().replace(

@@ -1,17 +1,33 @@
 """Reads what a verb is given: definitions and devices files."""
 
+from attrs import evolve
+
 from callboard.cli.output import Output, Refusal
 from callboard.definition import Definition, DevicesFile, Diagnostic, read, read_devices
 
+_NEVER_MADE = "CB085"
 
-def definition(path: str, said: Output) -> tuple[Definition, tuple[Diagnostic, ...]]:
+
+def definition(
+    path: str, said: Output, *, strict: bool = False
+) -> tuple[Definition, tuple[Diagnostic, ...]]:
     """The definition in a file, and the warnings about it, which are printed too.
+
+    Args:
+        path: The file.
+        said: Where warnings go.
+        strict: Take a call that no action makes for an error; other warnings stay warnings.
 
     Raises:
         Refusal: It can't be used.
     """
     found, diagnostics = read(path)
-    if found is None:
+    if strict:
+        diagnostics = tuple(
+            evolve(each, severity="error") if each.code == _NEVER_MADE else each
+            for each in diagnostics
+        )
+    if found is None or any(each.severity == "error" for each in diagnostics):
         raise Refusal(*diagnostics)
     said.diagnostics(diagnostics)
     return found, diagnostics

@@ -12,5 +12,5 @@ STRICT = click.option(
     "--strict",
     is_flag=True,
     envvar="CALLBOARD_STRICT",
-    help="Refuse definitions of which a node would skip a part.",
+    help="Refuse definitions of which a node would skip a part, or whose calls no action makes.",
 )

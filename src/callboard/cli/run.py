@@ -142,7 +142,7 @@ def command(
     """
     said = output(json, quiet, verbose, color)
     _refuse_unsupported(network, coordinator, nats)
-    found, _ = definition(file, said)
+    found, _ = definition(file, said, strict=strict)
     setup = Setup(
         Path(directory) if directory else _FOLDER,
         devices=devices_file(devices, said),
