@@ -97,11 +97,13 @@ CALLS = [
     call(
         "[{action: a, request: lava-send, messageID: a, message: {b: x, a: ¶$a}}]",
         "CB093",
-        "`lava-send` sends `$a` as it is written",
-        "only `lava-wait` and `lava-wait-all` fill in",
+        "`lava-send` does not fill in `$a`",
+        "it is sent as it is written; `lava-wait` and `lava-wait-all` fill in",
     ),
-    call("[{action: a, request: lava-send, messageID: a, message: ¶$a}]", "CB093", "sends `$a`"),
-    call("[{action: a, request: lava-sync, messageID: a, message: {a: ¶$}}]", "CB093", "lava-sync"),
+    call("[{action: a, request: lava-send, messageID: a, message: ¶$a}]", "CB093", "fill in `$a`"),
+    call(
+        "[{action: a, request: lava-sync, messageID: a, message: {a: ¶$}}]", "CB093", "", "no data"
+    ),
     call(
         "[¶{action: lava-overlay, request: lava-wait, messageID: a, timeout: {minutes: 5}}]",
         "CB094",

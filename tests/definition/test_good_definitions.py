@@ -1,5 +1,6 @@
 """Good definitions, part by part."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_a_good_definition_has_no_diagnostics(path: Path) -> None:
     assert diagnostics == ()
     assert definition.text == path.read_text()
     assert definition.file == str(path)
+
+
+def test_the_examples_of_the_documentation_have_no_diagnostics() -> None:
+    page = Path(__file__).parents[2] / "docs/multinode.md"
+    examples = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert examples
+    assert [read_text(example)[1] for example in examples] == [()] * len(examples)
 
 
 def test_the_job_of_two_roles() -> None:

@@ -236,8 +236,10 @@ def _check_placeholders(section: Section, request: str) -> None:
     values = [value for _, value in node.pairs] if isinstance(node, MapNode) else [node]
     for value in values:
         if isinstance(value, ScalarNode) and value.text.startswith("$"):
-            message = f"`{request}` sends `{value.text[:60]}` as it is written"
-            hint = "only `lava-wait` and `lava-wait-all` fill in what begins with `$`"
+            message = f"`{request}` does not fill in `{value.text[:60]}`"
+            sync = request == "lava-sync"
+            fate = "a sync hands no data on" if sync else "it is sent as it is written"
+            hint = f"{fate}; `lava-wait` and `lava-wait-all` fill in what begins with `$`"
             section.warning("CB093", value, message, hint)
 
 

@@ -201,7 +201,7 @@ CB092 releases nobody
     of the block that makes the call. Others start at once, or wait for somebody else.
 CB093 placeholder is not filled
     Values that begin with `$` are filled by `lava-wait` and `lava-wait-all`, with what they have
-    received. `lava-send` and `lava-sync` send them as they are written.
+    received. `lava-send` sends them as they are written, and `lava-sync` hands no data on.
 CB094 call outlasts its action
     The time-out of the action that makes the call, or of one around it, ends the wait before the
     call's own does.
