@@ -85,7 +85,7 @@ CALLS = [
         ", roles: ¶[guest, host]",
         "CB092",
         "`lava-start` has no effect on role `host`, which starts at once",
-        "add `request: lava-start` and `expect_role: host` to `host`",
+        "remove it; a role can't start itself",
     ),
     start(
         ", roles: ¶guest",
@@ -93,6 +93,12 @@ CALLS = [
         "`lava-start` of `guest` can't release role `guest`, which expects `host`",
         "make the call in a block of `host`",
         by=GUEST,
+    ),
+    call(
+        "[{action: a, request: lava-start, roles: ¶[client]}]",
+        "CB092",
+        "role `client`, which starts at once",
+        "add `request: lava-start` and `expect_role: server` to `client`",
     ),
     call(
         "[{action: a, request: lava-send, messageID: a, message: {b: x, a: ¶$a}}]",

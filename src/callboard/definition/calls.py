@@ -221,7 +221,12 @@ def _check_released(section: Section, name: str, caller: _Caller) -> None:
     own = listed(caller.own)
     if not role.delayed:
         message = f"`lava-start` has no effect on role `{name}`, which starts at once"
-        hint = f"add `request: lava-start` and `expect_role: {caller.own[0][:60]}` to `{name}`"
+        others = [each[:60] for each in caller.own if each != name]
+        hint = (
+            f"add `request: lava-start` and `expect_role: {others[0]}` to `{name}`"
+            if others
+            else "remove it; a role can't start itself"
+        )
     elif role.expect_role not in caller.own:
         expected = f"{role.expect_role}"[:60]
         message = f"`lava-start` of {own} can't release role `{name}`, which expects `{expected}`"
