@@ -1,14 +1,17 @@
-"""An action of a pipeline: its own work, then its children, under its time-out."""
+"""An action of a pipeline: its calls, its own work, its children, under its time-out."""
 
 import traceback
+from collections.abc import Sequence
 
 import anyio
+from attrs import evolve
 
+from callboard.actors.calls import Calls, first, last
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ActionError, Bug, Canceled, JobError
-from callboard.actors.messages import ActionMessage, Done, JobData, Run
+from callboard.actors.messages import ActionMessage, Done, GiveUp, JobData, Run
 from callboard.actors.work import RECORDED, WORK
-from callboard.definition.model import PipelineAction
+from callboard.definition.model import Call, PipelineAction
 from callboard.events import ActionEnded, ActionStarted, Failure, Message, Result
 from callboard.runtime import Actor, ActorRef
 
@@ -100,21 +103,49 @@ class Action(Actor[ActionMessage]):
         self.emit(Message(self.job.job.id, "exception", text, self.plan.namespace))
         return Bug(f"{type(error).__name__}: {error}").failure(self.label)
 
+    async def call(self, calls: Sequence[Call], data: JobData, deadline_s: float) -> JobData:
+        """Make MultiNode calls of this action; returns `data` with what was received.
+
+        Raises:
+            ActionError: A call failed, or the action's time is up.
+        """
+        if not calls:
+            return data
+        with anyio.CancelScope(deadline=deadline_s) as scope:
+            return await Calls(self.context.address, self.plan, self.job).make(calls, data)
+        assert scope.cancelled_caught, "else it has returned"
+        if self.job.protocol is not None:
+            await self.job.protocol.tell(GiveUp())
+        raise JobError(self.overdue)
+
     async def _run(self, run: Run) -> Done:
         deadline_s = self.start(run)
         reason = None
         if self.plan.name not in WORK and not self.plan.children:
             reason = self.job.node.unable(self.plan.name)
-        if reason is not None:
-            self.end("skip", reason=reason)
-            return Done(run.data)
         try:
-            done = await self._attempts(run.data, deadline_s)
+            done = await self._perform(run.data, deadline_s, skipped=reason is not None)
         except anyio.get_cancelled_exc_class():
             self.end("fail", failure=self.failure(Canceled("the job was canceled")))
             raise
-        self.end("fail" if done.failure else "pass", failure=done.failure)
+        if done.failure is not None:
+            self.end("fail", failure=done.failure)
+        elif reason is not None:
+            self.end("skip", reason=reason)
+        else:
+            self.end("pass")
         return done
+
+    async def _perform(self, data: JobData, deadline_s: float, *, skipped: bool) -> Done:
+        """The calls that come first, the work, and the calls that a success is followed by."""
+        try:
+            data = await self.call(first(self.plan), data, deadline_s)
+            done = Done(data) if skipped else await self._attempts(data, deadline_s)
+            if done.failure is not None:
+                return done
+            return evolve(done, data=await self.call(last(self.plan), done.data, deadline_s))
+        except Exception as error:  # whatever goes wrong ends the action, not its actor
+            return self._failed(data, error)
 
     async def _attempts(self, data: JobData, deadline_s: float) -> Done:
         """A retry action tries until it succeeds, or as often as `repeat` says."""
@@ -144,14 +175,17 @@ class Action(Actor[ActionMessage]):
         try:
             data = await self._work(data, deadline_s)
         except Exception as error:  # whatever goes wrong ends the action, not its actor
-            retried = isinstance(error, ActionError) and error.retried
-            return Done(data, self.failure(error), retried=retried or isinstance(error, OSError))
+            return self._failed(data, error)
         for child in self.plan.children:
             done = await self._child(child, Run(data, deadline_s))
             if done.failure is not None:
                 return done
             data = done.data
         return Done(data)
+
+    def _failed(self, data: JobData, error: Exception) -> Done:
+        retried = isinstance(error, ActionError) and error.retried
+        return Done(data, self.failure(error), retried=retried or isinstance(error, OSError))
 
     async def _work(self, data: JobData, deadline_s: float) -> JobData:
         work = WORK.get(self.plan.name)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from callboard.actors.drivers import Node
-from callboard.actors.messages import Call, JobMessage
-from callboard.actors.multinode import Member
+from callboard.actors.members import Member
+from callboard.actors.messages import JobMessage, ProtocolMessage
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.journal import Journal
 from callboard.runtime import ActorRef
@@ -33,5 +33,5 @@ class JobContext:
     group: tuple[Member, ...]
     journal: Journal
     owner: ActorRef[JobMessage]
-    protocol: ActorRef[Call] | None
+    protocol: ActorRef[ProtocolMessage] | None
     secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)

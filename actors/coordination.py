@@ -1,7 +1,7 @@
 """What the members of a group have sent, and who waits for what: a pure state machine.
 
-Requests go in, grants come out; nothing here waits, reads a clock or knows an actor. The
-semantics are those that LAVA documents for the MultiNode API:
+Requests go in, effects come out; nothing here waits, reads a clock or knows an actor. The
+semantics are those that LAVA documents for the MultiNode API, unless `Semantics` says otherwise:
 
 | request | granted when | with |
 | --- | --- | --- |
@@ -10,43 +10,51 @@ semantics are those that LAVA documents for the MultiNode API:
 | `wait_all ID` | every member has sent ID | the data of all senders |
 | `wait_all ID, role` | every member of the role has sent ID | the data of all senders so far |
 | `sync ID` | every member has called sync ID | nothing |
+| `start role` | every member of the role has released the asker's role | nothing |
 
-IDs of messages and of syncs are separate. A send costs no more than the waiters that it
-releases; all of them share one snapshot of the data.
+A send of `lava_start` releases every role. IDs of messages and of syncs are separate. A send
+costs no more than the waiters that it releases; all of them share one snapshot of the data.
+
+A member that ends can leave others waiting for what never comes. Such a wait is hopeless: for
+certain, when it needs that very member; presumably, when nobody who could still satisfy it lives
+or when all living members wait. `Hopeless` says so once; whether the wait is failed is for others
+to decide.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-Ticket = tuple[int, int]
-"""A request that may have to wait: the member's job id, and the member's own number for it."""
+from callboard.actors.effects import (
+    NO_DATA,
+    Absent,
+    Data,
+    Effect,
+    Grant,
+    Hopeless,
+    Kind,
+    Refusal,
+    Ticket,
+)
+from callboard.actors.semantics import DOCUMENTED, Semantics
+from callboard.events import MemberState
 
-Data = Mapping[int, Mapping[str, str]]
-"""What was sent under one ID: key and value, by the sender's job id."""
-
-NO_DATA: Data = MappingProxyType({})
-
-
-@frozen
-class Grant:
-    """A waiting request is satisfied; `data` is shared by all that were released together."""
-
-    ticket: Ticket
-    data: Data = NO_DATA
-
-
-@frozen
-class Refusal:
-    """A request can never be satisfied; `reason` says why in the job writer's words."""
-
-    ticket: Ticket
-    reason: str
+_MOST_MEMBERS_IN_A_CIRCLE = 64
+START = "lava_start"
+"""The message ID that releases delayed starts (LAVA: lava-start)."""
 
 
-Effect = Grant | Refusal
+@define(eq=False)
+class _Queue:
+    """Requests that wait for the same; `asker` is their own role, for starts only."""
+
+    kind: Kind
+    id: str
+    role: str | None = None
+    asker: str | None = None
+    tickets: dict[Ticket, None] = field(factory=dict[Ticket, None])
 
 
 @define
@@ -55,10 +63,8 @@ class _Messages:
 
     sent: dict[int, Mapping[str, str]] = field(factory=dict[int, Mapping[str, str]])
     senders: Counter[str] = field(factory=Counter[str])
-    waits: dict[Ticket, None] = field(factory=dict[Ticket, None])
-    waits_all: dict[str | None, dict[Ticket, None]] = field(
-        factory=dict[str | None, dict[Ticket, None]]
-    )
+    waits: _Queue | None = None
+    waits_all: dict[str | None, _Queue] = field(factory=dict[str | None, _Queue])
     snapshot: Data | None = None
 
     def data(self) -> Data:
@@ -71,8 +77,8 @@ class _Messages:
 class _Sync:
     """Everything about one sync ID."""
 
+    waits: _Queue
     called: set[int] = field(factory=set[int])
-    waits: dict[Ticket, None] = field(factory=dict[Ticket, None])
 
 
 class Coordination:
@@ -80,107 +86,374 @@ class Coordination:
 
     Args:
         members: Job id and role of every node of the group; ids are unique.
+        senders: The roles that may send an ID; None when any may.
+        semantics: Where the rules are read from.
     """
 
-    def __init__(self, members: Iterable[tuple[int, str]]) -> None:
+    def __init__(
+        self,
+        members: Iterable[tuple[int, str]],
+        senders: Callable[[str], frozenset[str]] | None = None,
+        semantics: Semantics = DOCUMENTED,
+    ) -> None:
         self._roles = dict(members)
         self._counts = Counter(self._roles.values())
-        self._messages: dict[str, _Messages] = {}
+        self._living = self._counts.copy()
+        self._alive = len(self._roles)
+        self._members: dict[str | None, list[int]] = {None: list(self._roles)}
+        for member, role in self._roles.items():
+            self._members.setdefault(role, []).append(member)
+        self._senders = senders
+        self._semantics = semantics
+        self._messages: defaultdict[str, _Messages] = defaultdict(_Messages)
         self._syncs: dict[str, _Sync] = {}
-        self._waiting: dict[Ticket, tuple[str, dict[Ticket, None]]] = {}
+        self._started: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._starts: dict[tuple[str, str], _Queue] = {}
+        self._waiting: dict[Ticket, _Queue] = {}
+        self._queues: dict[_Queue, None] = {}
+        self._abandoned: dict[_Queue, None] = {}
+        self._tickets: dict[int, dict[Ticket, None]] = {}
+        self._ended: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._ends = 0
+        self._blame: dict[int, tuple[int, ...]] = {}
+        self._reported: set[Ticket] = set()
 
     @property
     def waiting(self) -> frozenset[Ticket]:
         """The requests that have neither been granted nor withdrawn."""
         return frozenset(self._waiting)
 
+    @property
+    def over(self) -> bool:
+        """Whether the group has come to its end, so that no request is served any more."""
+        return self._semantics.counts_ends and self._ends >= len(self._roles)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether all living members wait, so that nobody can act who doesn't work aside."""
+        return 0 < len(self._tickets) == self._alive
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether `presumed` would find any."""
+        return self.stuck or bool(self._abandoned)
+
+    # Requests
+
     def send(self, member: int, message_id: str, data: Mapping[str, str]) -> list[Effect]:
         """Keep `data` of `member` for the life of the group; grants what was waiting for it."""
-        messages = self._messages.setdefault(message_id, _Messages())
+        if self.over:
+            return []
+        messages = self._messages[message_id]
         role = self._roles[member]
         if member not in messages.sent:
             messages.senders[role] += 1
         # Replaced, never changed, so that a snapshot is one flat copy.
-        merged = {**messages.sent.get(member, {}), **data}
-        messages.sent[member] = MappingProxyType(merged)
+        before = messages.sent.get(member, {}) if self._semantics.merges else {}
+        messages.sent[member] = MappingProxyType({**before, **data})
         messages.snapshot = None
-
-        released = [messages.waits]
-        if messages.senders[role] == self._counts[role]:
-            released.append(messages.waits_all.get(role, {}))
+        effects = self._release(messages.waits, messages)
+        if self._semantics.whole_role:
+            if messages.senders[role] == self._counts[role]:
+                effects += self._release(messages.waits_all.get(role), messages)
+        else:
+            effects += self._release_first(messages)
         if len(messages.sent) == len(self._roles):
-            released.append(messages.waits_all.get(None, {}))
-        return [effect for waits in released for effect in self._release(waits, messages)]
+            effects += self._release(messages.waits_all.get(None), messages)
+        if message_id == START:
+            effects += self.release(member, None)
+        return effects
+
+    def release(self, member: int, roles: Iterable[str] | None) -> list[Effect]:
+        """Let the delayed jobs of `roles` begin, of all roles if it is None.
+
+        They wait until every member of the role that they expect has done so.
+        """
+        for role in [None] if roles is None else roles:
+            self._started[role].add(member)
+        own = self._roles[member]
+        return [
+            effect
+            for (expected, asker), queue in self._starts.items()
+            if expected == own and self._may_start(expected, asker)
+            for effect in self._release(queue)
+        ]
 
     def wait(self, ticket: Ticket, message_id: str) -> list[Effect]:
         """Grant `ticket` as soon as any member, the asking one included, has sent the ID."""
-        messages = self._messages.setdefault(message_id, _Messages())
+        if self.over:
+            return self._refuse_late(ticket)
+        messages = self._messages[message_id]
         if messages.sent:
             return [Grant(ticket, messages.data())]
-        return self._enqueue(ticket, messages.waits, message_id)
+        if messages.waits is None:
+            messages.waits = _Queue("wait", message_id)
+        return self._enqueue(ticket, messages.waits)
 
     def wait_all(self, ticket: Ticket, message_id: str, role: str | None = None) -> list[Effect]:
         """Grant `ticket` as soon as every member, or every member of `role`, has sent the ID."""
+        if self.over:
+            return self._refuse_late(ticket)
         if role is not None and role not in self._counts:
-            known = ", ".join(sorted(self._counts))
-            return [
-                Refusal(ticket, f"no node of this group has the role '{role}' (it has {known})")
-            ]
-        messages = self._messages.setdefault(message_id, _Messages())
-        if not self._missing_senders(messages, role):
+            return self._refuse_role(ticket, role)
+        messages = self._messages[message_id]
+        if role is None and not messages.sent and not self._semantics.waits_unsent:
+            return [Refusal(ticket, f"nobody has sent '{message_id}' yet")]
+        if self._have_sent(messages, role, self._roles[ticket[0]]):
             return [Grant(ticket, messages.data())]
-        return self._enqueue(ticket, messages.waits_all.setdefault(role, {}), message_id)
+        queue = messages.waits_all.get(role)
+        if queue is None:
+            queue = messages.waits_all[role] = _Queue("wait-all", message_id, role)
+        return self._enqueue(ticket, queue)
 
     def sync(self, ticket: Ticket, sync_id: str) -> list[Effect]:
         """Grant `ticket` as soon as every member has called sync with this ID."""
-        sync = self._syncs.setdefault(sync_id, _Sync())
+        if self.over:
+            return self._refuse_late(ticket)
+        sync = self._syncs.get(sync_id)
+        if sync is None:
+            sync = self._syncs[sync_id] = _Sync(_Queue("sync", sync_id))
         sync.called.add(ticket[0])
         if len(sync.called) < len(self._roles):
-            return self._enqueue(ticket, sync.waits, sync_id)
+            return self._enqueue(ticket, sync.waits)
+        if not self._semantics.passes_again:
+            sync.called.clear()
         return [*self._release(sync.waits), Grant(ticket)]
 
-    def withdraw(self, ticket: Ticket) -> tuple[int, ...]:
+    def start(self, ticket: Ticket, role: str) -> list[Effect]:
+        """Grant `ticket` as soon as every member of `role` has released the asker's role."""
+        if not self._semantics.whole_role:
+            return self.wait_all(ticket, START, role)
+        if role not in self._counts:
+            return self._refuse_role(ticket, role)
+        asker = self._roles[ticket[0]]
+        if self._may_start(role, asker):
+            return [Grant(ticket)]
+        queue = self._starts.get((role, asker))
+        if queue is None:
+            queue = self._starts[role, asker] = _Queue("start", START, role, asker)
+        return self._enqueue(ticket, queue)
+
+    def withdraw(self, ticket: Ticket, culprits: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Forget a request whose member has stopped waiting.
 
         A withdrawn sync still counts as called.
+
+        Args:
+            ticket: The request.
+            culprits: Whom the member can blame for all that follows from giving up.
 
         Returns:
             The members that it was waiting for; any of them would have done for a wait. Empty
             when the request wasn't waiting.
         """
-        if ticket not in self._waiting:
+        queue = self._waiting.get(ticket)
+        if queue is None:
             return ()
-        name, waits = self._waiting.pop(ticket)
-        del waits[ticket]
-        sync = self._syncs.get(name)
-        if sync is not None and waits is sync.waits:
-            return tuple(member for member in self._roles if member not in sync.called)
-        messages = self._messages[name]
-        role = next((role for role, each in messages.waits_all.items() if each is waits), None)
-        return tuple(
-            member
-            for member, its_role in self._roles.items()
-            if member not in messages.sent and role in (None, its_role)
+        if culprits:
+            self._blame.setdefault(ticket[0], culprits)
+        missing = tuple(self._missing(queue))
+        self._dequeue(ticket)
+        return missing
+
+    def leave(self, member: int) -> list[Effect]:
+        """`member` has ended: it calls nothing any more, and its own requests are forgotten.
+
+        Returns:
+            A refusal for each of its own requests, and what has become hopeless by its end.
+        """
+        self._ends += 1
+        if not self._semantics.notices_ends or member in self._ended[None]:
+            return []
+        role = self._roles[member]
+        self._alive -= 1
+        self._living[role] -= 1
+        self._ended[None].add(member)
+        self._ended[role].add(member)
+        own = list(self._tickets.get(member, ()))
+        for ticket in own:
+            self._dequeue(ticket)
+        self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
+        effects: list[Effect] = [Refusal(ticket, "the job has ended") for ticket in own]
+        for queue in list(self._queues):
+            effects += self._hopeless(queue, queue.tickets)
+        return effects
+
+    # Waits that can't be satisfied
+
+    def presumed(self) -> list[Hopeless]:
+        """The requests that are presumably hopeless now, whether they were reported or not."""
+        return [
+            self._judge(queue, ticket, missing, culprits, certain=False)
+            for queue in (self._queues if self.stuck else self._abandoned)
+            for missing in [tuple(self._missing(queue))]
+            for culprits in [self._culprits(missing)]
+            for ticket in queue.tickets
+        ]
+
+    def _hopeless(self, queue: _Queue, tickets: Iterable[Ticket]) -> list[Effect]:
+        """What to say of `tickets` in `queue`: for certain hopeless, and not said before."""
+        if not self._is_certain(queue):
+            return []
+        missing = tuple(self._missing(queue))
+        culprits = self._culprits(missing)
+        fresh = [ticket for ticket in tickets if ticket not in self._reported]
+        self._reported.update(fresh)
+        return [self._judge(queue, each, missing, culprits, certain=True) for each in fresh]
+
+    def _judge(
+        self,
+        queue: _Queue,
+        ticket: Ticket,
+        missing: tuple[int, ...],
+        culprits: tuple[int, ...],
+        *,
+        certain: bool,
+    ) -> Hopeless:
+        absent = tuple(Absent(each, self._state(each)) for each in missing)
+        to_blame = culprits or (ticket[0],)  # who waits for what nobody ever sends
+        return Hopeless(ticket, queue.kind, queue.id, queue.role, certain, absent, to_blame)
+
+    def _is_certain(self, queue: _Queue) -> bool:
+        """Whether `queue` needs a member that has ended without acting."""
+        ended = self._ended[queue.role]
+        match queue.kind:
+            case "wait":
+                return False
+            case "wait-all":
+                return bool(ended - self._messages[queue.id].sent.keys())
+            case "sync":
+                return bool(ended - self._syncs[queue.id].called)
+            case "start":
+                return bool(ended - self._started[None] - self._started[queue.asker])
+
+    def _is_abandoned(self, queue: _Queue) -> bool:
+        """Whether nobody lives who may still send what `queue` waits for."""
+        if queue.kind != "wait" or self._senders is None:
+            return False
+        return not any(self._living[role] for role in self._senders(queue.id))
+
+    def _culprits(self, missing: tuple[int, ...]) -> tuple[int, ...]:
+        """The ended members nearest to those missing, along who waits for whom, else a circle."""
+        ended = self._ended[None]
+        for layer in self._layers(missing):
+            if blamed := [each for each in layer if each in ended]:
+                found = (culprit for each in blamed for culprit in self._blame.get(each, (each,)))
+                return tuple(dict.fromkeys(found))
+        if len(self._roles) > _MOST_MEMBERS_IN_A_CIRCLE:
+            return missing
+        reached = {each for layer in self._layers(missing) for each in layer}
+        circles = [self._needed_by(each) or {each} for each in sorted(reached)]
+        return tuple(sorted(min(circles, key=len, default=())))
+
+    def _needed_by(self, member: int) -> set[int]:
+        """All members that `member` waits for, directly or through others."""
+        queues = [self._waiting[ticket] for ticket in self._tickets.get(member, ())]
+        first = tuple(dict.fromkeys(each for queue in queues for each in self._missing(queue)))
+        return {each for layer in self._layers(first) for each in layer}
+
+    def _layers(self, members: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """`members`, then those that they wait for, and so on; no queue is followed twice."""
+        seen: set[_Queue] = set()
+        while members:
+            yield members
+            fresh = {
+                self._waiting[ticket]: None
+                for each in members
+                for ticket in self._tickets.get(each, ())
+                if self._waiting[ticket] not in seen
+            }
+            seen.update(fresh)
+            members = tuple(dict.fromkeys(each for one in fresh for each in self._missing(one)))
+
+    def _state(self, member: int) -> MemberState:
+        if member in self._ended[None]:
+            return "ended"
+        tickets = self._tickets.get(member)
+        if tickets is None:
+            return "running"
+        delayed = all(self._waiting[ticket].kind == "start" for ticket in tickets)
+        return "delayed" if delayed else "waiting"
+
+    def _missing(self, queue: _Queue) -> Iterator[int]:
+        """The members that would have to act; of those that may, any will do for a wait."""
+        match queue.kind:
+            case "wait":
+                sent = self._messages[queue.id].sent
+                roles = self._senders(queue.id) if self._senders else self._counts.keys()
+                return (m for m, role in self._roles.items() if role in roles and m not in sent)
+            case "wait-all":
+                sent = self._messages[queue.id].sent
+                return (m for m in self._members[queue.role] if m not in sent)
+            case "sync":
+                called = self._syncs[queue.id].called
+                return (m for m in self._roles if m not in called)
+            case "start":
+                assert queue.role is not None
+                assert queue.asker is not None
+                started = self._started[None] | self._started[queue.asker]
+                return (m for m in self._members[queue.role] if m not in started)
+
+    # Queues
+
+    def _have_sent(self, messages: _Messages, role: str | None, own: str) -> bool:
+        if role is None:
+            return len(messages.sent) == len(self._roles)
+        if self._semantics.whole_role:
+            return messages.senders[role] == self._counts[role]
+        return bool(messages.sent) and (
+            self._members[role][0] in messages.sent or messages.senders[own] == self._counts[own]
         )
 
-    def _missing_senders(self, messages: _Messages, role: str | None) -> int:
-        if role is None:
-            return len(self._roles) - len(messages.sent)
-        return self._counts[role] - messages.senders[role]
+    def _may_start(self, role: str, asker: str) -> bool:
+        for_all, for_asker = self._started[None], self._started[asker]
+        return all(m in for_all or m in for_asker for m in self._members[role])
 
-    def _enqueue(self, ticket: Ticket, waits: dict[Ticket, None], name: str) -> list[Effect]:
-        waits[ticket] = None
-        self._waiting[ticket] = (name, waits)
-        return []
+    def _enqueue(self, ticket: Ticket, queue: _Queue) -> list[Effect]:
+        queue.tickets[ticket] = None
+        self._queues[queue] = None
+        self._waiting[ticket] = queue
+        self._tickets.setdefault(ticket[0], {})[ticket] = None
+        if self._is_abandoned(queue):
+            self._abandoned[queue] = None
+        return self._hopeless(queue, [ticket])
 
-    def _release(
-        self, waits: dict[Ticket, None], messages: _Messages | None = None
-    ) -> list[Effect]:
-        if not waits:
+    def _dequeue(self, ticket: Ticket) -> None:
+        queue = self._waiting.pop(ticket)
+        del queue.tickets[ticket]
+        if not queue.tickets:
+            del self._queues[queue]
+            self._abandoned.pop(queue, None)
+        own = self._tickets[ticket[0]]
+        del own[ticket]
+        if not own:
+            del self._tickets[ticket[0]]
+
+    def _release(self, queue: _Queue | None, messages: _Messages | None = None) -> list[Effect]:
+        if queue is None or not queue.tickets:
             return []
+        return self._grant(list(queue.tickets), messages)
+
+    def _release_first(self, messages: _Messages) -> list[Effect]:
+        """What a send grants where a role's first member speaks for it; see `Semantics`."""
+        released = [
+            ticket
+            for role, queue in messages.waits_all.items()
+            if role is not None
+            for ticket in queue.tickets
+            if self._have_sent(messages, role, self._roles[ticket[0]])
+        ]
+        return self._grant(released, messages)
+
+    def _grant(self, tickets: list[Ticket], messages: _Messages | None) -> list[Effect]:
         data = messages.data() if messages else NO_DATA
-        released: list[Effect] = [Grant(ticket, data) for ticket in waits]
-        for ticket in waits:
-            del self._waiting[ticket]
-        waits.clear()
-        return released
+        for ticket in tickets:
+            self._dequeue(ticket)
+        return [Grant(ticket, data) for ticket in tickets]
+
+    def _refuse_late(self, ticket: Ticket) -> list[Effect]:
+        return [Refusal(ticket, "the group has ended")]
+
+    def _refuse_role(self, ticket: Ticket, role: str) -> list[Effect]:
+        known = ", ".join(sorted(self._counts))
+        return [Refusal(ticket, f"no node of this group has the role '{role}' (it has {known})")]

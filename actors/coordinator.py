@@ -1,63 +1,266 @@
 """The actor around a group's coordination: requests in, answers out, and it awaits no member."""
 
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
-from callboard.actors.coordination import Coordination, Effect, Grant, Refusal, Ticket
+import anyio
+from attrs import define, frozen
+
+from callboard.actors.coordination import Coordination
+from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Ticket
+from callboard.actors.members import Member
 from callboard.actors.messages import (
     Answer,
+    AskBusy,
     CoordinatorMessage,
+    Disband,
     Granted,
+    Join,
+    Leave,
+    ProtocolMessage,
     Refused,
+    Release,
     Send,
+    Start,
     Sync,
     Wait,
     WaitAll,
+    Waiting,
     Withdraw,
 )
-from callboard.runtime import Actor, Reply
+from callboard.events import Absentee, WaitHopeless
+from callboard.journal import Journal
+from callboard.runtime import Actor, ActorRef, Reply
+
+REPORT_S = 1.0
+"""Seconds after which a wait that is presumably hopeless is reported."""
 
 
-class Coordinator(Actor[CoordinatorMessage]):
-    """Answers the calls of a group's members.
+@frozen
+class Patience:
+    """What happens to waits that can't be satisfied any more.
+
+    Attributes:
+        fail_fast: Whether they are failed, and not only reported.
+        grace_s: Seconds without any request after which a presumed one is failed.
+    """
+
+    fail_fast: bool = True
+    grace_s: float = 10.0
+
+
+@frozen
+class _Open:
+    """A request that waits: who gets the answer, and the event of the call."""
+
+    reply: Reply[Answer]
+    cause: int | None
+
+
+@frozen
+class _Look:
+    """Time to see whether waits are presumably hopeless."""
+
+
+@define(eq=False)
+class _Survey:
+    """Members are asked whether they work aside from their waiting requests, `tickets`."""
+
+    tickets: frozenset[Ticket]
+    left: int
+    busy: bool = False
+
+
+@frozen
+class _Busy:
+    """One of the members that were asked in a survey has answered."""
+
+    survey: _Survey
+    busy: bool
+
+
+class Coordinator(Actor[CoordinatorMessage | _Look | _Busy]):
+    """Answers the calls of a group's members, and sees when nobody can answer them any more.
 
     Args:
         coordination: The group's state; no one else may use it.
+        members: Every member by its job's id.
+        journal: Where hopeless waits are recorded.
+        patience: What happens to them.
     """
 
-    def __init__(self, coordination: Coordination) -> None:
+    def __init__(
+        self,
+        coordination: Coordination,
+        members: Mapping[int, Member],
+        journal: Journal,
+        patience: Patience,
+    ) -> None:
         self._coordination = coordination
-        self._replies: dict[Ticket, Reply[Answer]] = {}
+        self._members = members
+        self._journal = journal
+        self._patience = patience
+        self._open: dict[Ticket, _Open] = {}
+        self._protocols: dict[int, ActorRef[ProtocolMessage]] = {}
+        self._asked_s = 0.0
+        self._disbanded = False
+        self._looking = False
+        self._doubted_s: dict[Ticket, float] = {}
+        self._reported: set[Ticket] = set()
+        self._report_s = min(REPORT_S, patience.grace_s)
 
-    async def receive(self, message: CoordinatorMessage) -> object:
+    async def receive(self, message: CoordinatorMessage | _Look | _Busy) -> object:
         """Apply one request and answer everything that it releases."""
         match message:
+            case _Look():
+                self._look()
+                return None
+            case _Busy(survey, busy):
+                self._answered(survey, busy=busy)
+                return None
+            case _:
+                answer = self._request(message)
+        self._asked_s = anyio.current_time()
+        if self._coordination.suspicious and not (self._looking or self._disbanded):
+            self._look_in(self._report_s)
+        return answer
+
+    def _request(self, message: CoordinatorMessage) -> object:
+        state = self._coordination
+        match message:
+            case Join(member, protocol):
+                self._protocols[member] = protocol
+            case Leave(member):
+                self._apply(state.leave(member))
+            case Disband():
+                self._disbanded = True
             case Send():
-                effects = self._coordination.send(message.member, message.message_id, message.data)
-            case Wait():
-                self._replies[message.ticket] = self.context.defer(message)
-                effects = self._coordination.wait(message.ticket, message.message_id)
-            case WaitAll():
-                self._replies[message.ticket] = self.context.defer(message)
-                effects = self._coordination.wait_all(
-                    message.ticket, message.message_id, message.role
-                )
-            case Sync():
-                self._replies[message.ticket] = self.context.defer(message)
-                effects = self._coordination.sync(message.ticket, message.sync_id)
-            case Withdraw():
-                self._replies.pop(message.ticket, None)
-                return self._coordination.withdraw(message.ticket)
+                self._apply(state.send(message.member, message.message_id, message.data))
+            case Release():
+                self._apply(state.release(message.member, message.roles))
+            case Wait() | WaitAll() | Sync() | Start():
+                self._open[message.ticket] = _Open(self.context.defer(message), message.cause)
+                self._apply(self._wait(message))
+            case Withdraw(ticket):
+                self._open.pop(ticket, None)
+                return state.withdraw(ticket)
             case _:
                 assert_never(message)
-        self._apply(effects)
         return None
 
-    def _apply(self, effects: list[Effect]) -> None:
+    def _wait(self, message: Waiting) -> list[Effect]:
+        match message:
+            case Wait():
+                return self._coordination.wait(message.ticket, message.message_id)
+            case WaitAll():
+                return self._coordination.wait_all(message.ticket, message.message_id, message.role)
+            case Sync():
+                return self._coordination.sync(message.ticket, message.sync_id)
+            case Start():
+                return self._coordination.start(message.ticket, message.role)
+
+    def _apply(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Grant(ticket, data):
-                    self._replies.pop(ticket).send(Granted(data))
-                case Refusal(ticket, reason):
-                    self._replies.pop(ticket).send(Refused(reason))
+                    self._answer(ticket, Granted(data))
+                case Refusal(ticket, why):
+                    self._answer(ticket, Refused(why))
+                case Hopeless() if self._disbanded:
+                    pass
+                case Hopeless():
+                    self._report(effect)
+                    if self._patience.fail_fast:
+                        self._fail(effect)
                 case _:
                     assert_never(effect)
+
+    def _answer(self, ticket: Ticket, answer: Answer) -> None:
+        self._open.pop(ticket).reply.send(answer)
+        self._reported.discard(ticket)
+
+    # Hopeless waits
+
+    def _report(self, found: Hopeless) -> None:
+        if found.ticket not in self._reported:
+            self._reported.add(found.ticket)
+            cause = self._open[found.ticket].cause
+            self._journal.emit(self.context.address, self._body(found), cause)
+
+    def _fail(self, found: Hopeless) -> None:
+        self._coordination.withdraw(found.ticket, found.culprits)
+        self._answer(found.ticket, Refused(self._body(found).text))
+
+    def _body(self, found: Hopeless) -> WaitHopeless:
+        missing = tuple(
+            Absentee(each.member, self._members[each.member].role, each.state)
+            for each in found.missing
+        )
+        member = found.ticket[0]
+        return WaitHopeless(
+            member, found.kind, found.id, found.role, found.certain, missing, found.culprits
+        )
+
+    def _look_in(self, delay_s: float) -> None:
+        self._looking = True
+        self.context.call_after(max(delay_s, 0.0), _Look())
+
+    def _look(self) -> None:
+        """Report what has presumably been hopeless for long enough, and ask before it is failed."""
+        self._looking = False
+        if self._disbanded:
+            return
+        ages_s = self._ages()
+        for found, age_s in ages_s:
+            if age_s >= self._report_s:
+                self._report(found)
+        due = [found for found, age_s in ages_s if age_s >= self._patience.grace_s]
+        if not self._patience.fail_fast:
+            waits_s = [self._report_s - age_s for _, age_s in ages_s]
+        elif due:
+            self._ask(due)
+            return
+        else:
+            waits_s = [
+                (self._report_s if age_s < self._report_s else self._patience.grace_s) - age_s
+                for _, age_s in ages_s
+            ]
+        if coming := [wait_s for wait_s in waits_s if wait_s > 0]:
+            self._look_in(min(coming))
+
+    def _ages(self) -> list[tuple[Hopeless, float]]:
+        """What is presumably hopeless, and for how long it has been, in seconds.
+
+        When all members wait, any request of theirs is a sign of life and begins the time anew;
+        a wait whose senders have ended is not helped by what others do.
+        """
+        now_s = anyio.current_time()
+        found = self._coordination.presumed()
+        known_s = {} if self._coordination.stuck else self._doubted_s
+        self._doubted_s = {each.ticket: known_s.get(each.ticket, self._asked_s) for each in found}
+        return [(each, now_s - self._doubted_s[each.ticket]) for each in found]
+
+    def _ask(self, due: list[Hopeless]) -> None:
+        """Ask those that wait whether they work aside: that might still end the waiting."""
+        waiting = dict.fromkeys(each.ticket[0] for each in due)
+        asked = [self._protocols[each] for each in waiting if each in self._protocols]
+        survey = _Survey(frozenset(each.ticket for each in due), len(asked))
+        self._looking = True  # whatever the answers are, they lead to the next look
+        for protocol in asked:
+            self.context.pipe(
+                protocol, AskBusy(), lambda outcome: _Busy(survey, busy=bool(outcome.value))
+            )
+
+    def _answered(self, survey: "_Survey", *, busy: bool) -> None:
+        survey.left -= 1
+        survey.busy = survey.busy or busy
+        if survey.left:
+            return
+        if not (survey.busy or self._disbanded):
+            for found, age_s in self._ages():
+                if found.ticket in survey.tickets and age_s >= self._patience.grace_s:
+                    self._report(found)
+                    self._fail(found)
+        self._looking = False
+        if self._coordination.suspicious:
+            self._look_in(max(REPORT_S, self._patience.grace_s) if survey.busy else self._report_s)

@@ -3,24 +3,26 @@
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
-from attrs import frozen
+from attrs import field, frozen
 
 from callboard.actors.coordination import Coordination
-from callboard.actors.coordinator import Coordinator
+from callboard.actors.coordinator import Coordinator, Patience
 from callboard.actors.drivers import Node
-from callboard.actors.job import Job
+from callboard.actors.job import Job, ends_the_group
+from callboard.actors.members import Member
 from callboard.actors.messages import (
     CancelJob,
     CoordinatorMessage,
+    Disband,
     GroupDone,
     GroupMessage,
     Interrupt,
     JobDone,
     JobMessage,
+    Leave,
     RunGroup,
     StartJob,
 )
-from callboard.actors.multinode import Member
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.events import Failure, JobCreated, JobEnded
 from callboard.journal import Journal
@@ -38,6 +40,19 @@ class Placement:
     node: Node
 
 
+@frozen
+class Rules:
+    """How a group's coordination works.
+
+    Attributes:
+        senders: The roles that may send a message ID, None when any may.
+        patience: What happens to waits that can't be satisfied any more.
+    """
+
+    senders: Callable[[str], frozenset[str]] | None = None
+    patience: Patience = field(factory=Patience)
+
+
 class Group(Actor[GroupMessage]):
     """Runs the jobs of one group.
 
@@ -47,6 +62,7 @@ class Group(Actor[GroupMessage]):
         secrets: For the nodes' `secrets` files only.
         ended: Called once, when every job has been finalised, or with None when the group
             itself failed before; must not wait.
+        rules: How the group's coordination works.
     """
 
     def __init__(
@@ -55,13 +71,16 @@ class Group(Actor[GroupMessage]):
         journal: Journal,
         secrets: Mapping[str, str],
         ended: Callable[[GroupDone | None], None],
+        rules: Rules = Rules(),
     ) -> None:
         self._placements = placements
         self._journal = journal
         self._secrets = secrets
+        self._rules = rules
         self._members = tuple(
             Member(each.job.id, each.job.role.name) for each in placements if each.job.role
         )
+        self._coordinator: ActorRef[CoordinatorMessage] | None = None
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
         self._done: dict[int, JobDone] = {}
         self._ended: Callable[[GroupDone | None], None] | None = ended
@@ -73,7 +92,7 @@ class Group(Actor[GroupMessage]):
             case RunGroup():
                 await self._run()
             case JobDone():
-                self._job_done(message)
+                await self._job_done(message)
             case Interrupt(reason):
                 await self._interrupt(reason)
             case _:
@@ -94,24 +113,27 @@ class Group(Actor[GroupMessage]):
                 self._journal.emit(
                     self.context.address, JobEnded(job, "incomplete", failure, duration_s=0.0)
                 )
-                self._job_done(JobDone(job, "incomplete", failures=0))
+                await self._job_done(JobDone(job, "incomplete", failures=0, error=failure))
+                if self._coordinator is not None:
+                    await self._coordinator.tell(Leave(job))
 
     async def _run(self) -> None:
-        coordinator: ActorRef[CoordinatorMessage] | None = None
         if self._members:
-            members = [(member.job, member.role) for member in self._members]
-            coordinator = self.context.spawn(
-                lambda: Coordinator(Coordination(members)), "coordinator"
+            rules, journal = self._rules, self._journal
+            members = {member.job: member for member in self._members}
+            state = Coordination(
+                [(member.job, member.role) for member in self._members], rules.senders
+            )
+            self._coordinator = self.context.spawn(
+                lambda: Coordinator(state, members, journal, rules.patience), "coordinator"
             )
         for placement in self._placements:
-            self._create(placement, coordinator)
+            self._create(placement)
         for job in self._jobs.values():
             await job.tell(StartJob())
 
-    def _create(
-        self, placement: Placement, coordinator: ActorRef[CoordinatorMessage] | None
-    ) -> None:
-        job = placement.job
+    def _create(self, placement: Placement) -> None:
+        job, coordinator = placement.job, self._coordinator
         self._journal.emit(
             self.context.address,
             JobCreated(
@@ -141,12 +163,18 @@ class Group(Actor[GroupMessage]):
         if self._interrupted is not None:
             return
         self._interrupted = reason
+        if self._coordinator is not None:
+            await self._coordinator.tell(Disband())
         for job, ref in self._jobs.items():
             if job not in self._done:
                 await ref.tell(CancelJob(reason))
 
-    def _job_done(self, done: JobDone) -> None:
+    async def _job_done(self, done: JobDone) -> None:
         self._done[done.job] = done
+        role = next(each.job.role for each in self._placements if each.job.id == done.job)
+        if role is not None and done.error is not None and ends_the_group(role, done.error):
+            text = f"job {done.job} of the essential role {role.name} failed: {done.error.message}"
+            await self._interrupt(text)
         if len(self._done) == len(self._placements):
             healths = tuple(self._done[each.job.id].health for each in self._placements)
             failures = sum(each.failures for each in self._done.values())

@@ -8,10 +8,14 @@ import anyio
 from callboard.actors.action import action
 from callboard.actors.connection import Connection
 from callboard.actors.context import JobContext
+from callboard.actors.coordination import START
 from callboard.actors.drivers import Node
+from callboard.actors.members import Member
 from callboard.actors.messages import (
     ActionDone,
     ActionMessage,
+    Answer,
+    Call,
     CancelJob,
     ConnectionMessage,
     CoordinatorMessage,
@@ -21,14 +25,29 @@ from callboard.actors.messages import (
     JobDone,
     JobMessage,
     KeepConnection,
+    Leave,
+    ProtocolMessage,
+    Refused,
     Run,
+    StartAnswered,
     StartJob,
 )
-from callboard.actors.multinode import Member, Multinode
-from callboard.definition.model import NodeJob, PipelineAction
-from callboard.events import Body, Failure, Health, JobEnded, JobResult, JobStarted
+from callboard.actors.multinode import Multinode
+from callboard.definition.model import NodeJob, PipelineAction, Role
+from callboard.events import (
+    Body,
+    Failure,
+    Health,
+    JobEnded,
+    JobResult,
+    JobStarted,
+    Message,
+    Where,
+)
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef
+from callboard.runtime import Actor, ActorRef, Outcome
+
+_ENDS_THE_GROUP = frozenset({"InfrastructureError", "JobError", "ConfigurationError", "Bug"})
 
 FINALIZE_S = 300
 """Limit of the clean-up of a job (LAVA: life cycle of a job)."""
@@ -71,6 +90,7 @@ class Job(Actor[JobMessage]):
         self._context: JobContext | None = None
         self._data = JobData()
         self._current: ActorRef[ActionMessage] | None = None
+        self._delayed = False
         self._finalizing = False
         self._failure: Failure | None = None
         self._health: Health = "complete"
@@ -82,6 +102,8 @@ class Job(Actor[JobMessage]):
         match message:
             case StartJob():
                 await self._start()
+            case StartAnswered(answer):
+                await self._start_answered(answer)
             case ActionDone(done):
                 await self._action_done(done)
             case CancelJob(reason):
@@ -101,12 +123,7 @@ class Job(Actor[JobMessage]):
     async def _start(self) -> None:
         if self._finalizing:  # cancelled before it began
             return
-        protocol = None
-        if self._coordinator is not None and self._job.role is not None:
-            coordinator, member = self._coordinator, Member(self._job.id, self._job.role.name)
-            protocol = self.context.spawn(
-                lambda: Multinode(member, self._group, coordinator, self._journal), "multinode"
-            )
+        protocol = self._open_protocol()
         self._context = JobContext(
             self._job,
             self._pipeline,
@@ -118,17 +135,58 @@ class Job(Actor[JobMessage]):
             self._secrets,
         )
         self._emit(JobResult(self._job.id, "validate", "pass"))
+        role = self._job.role
+        if protocol is None or role is None or role.delayed_by is None:
+            await self._begin()
+            return
+        limit_s = self._job.start_limit_s
+        text = (
+            f"the start is delayed until every node of role {role.delayed_by} has sent {START}, "
+            f"by {limit_s} s at most"
+        )
+        self._emit(Message(self._job.id, "info", text))
+        self._delayed = True
+        place = role.place
+        where = Where(place.file, place.line, place.column, f"request: lava-start ({role.name})")
+        call = Call("start", START, limit_s, role.delayed_by, where=where)
+        self.context.pipe(protocol, call, _started)
+
+    def _open_protocol(self) -> ActorRef[ProtocolMessage] | None:
+        if self._coordinator is None or self._job.role is None:
+            return None
+        coordinator, member = self._coordinator, Member(self._job.id, self._job.role.name)
+        return self.context.spawn(
+            lambda: Multinode(member, self._group, coordinator, self._node, self._journal),
+            "multinode",
+        )
+
+    async def _start_answered(self, answer: Answer) -> None:
+        if not self._delayed:  # cancelled meanwhile
+            return
+        self._delayed = False
+        if isinstance(answer, Refused):
+            self._fail(Failure("MultinodeTimeout", answer.reason))
+            await self._next()
+        else:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        """Every protocol is set up: make the node ready, and run."""
         try:
             await self._node.prepare()
         except OSError as error:
             text = f"the node could not be prepared: {error}"
-            self._failure = Failure("InfrastructureError", text)
-            self._health = "incomplete"
-            await self._next()
-            return
-        self._emit(JobStarted(self._job.id))
-        self._deadline_s = anyio.current_time() + self._job.timeouts.job_s
+            self._fail(Failure("InfrastructureError", text))
+        else:
+            self._emit(JobStarted(self._job.id))
+            self._deadline_s = anyio.current_time() + self._job.timeouts.job_s
         await self._next()
+
+    def _fail(self, failure: Failure) -> None:
+        """Take note of the first failure; what is left of the pipeline is not run."""
+        if self._failure is None:
+            self._failure = failure
+            self._health = "incomplete"
 
     async def _next(self) -> None:
         """Run the next action; after a failure, and at the end, finalise."""
@@ -139,6 +197,8 @@ class Job(Actor[JobMessage]):
             await self._run(self._left.pop(0), self._deadline_s)
             return
         self._finalizing = True
+        if self._coordinator is not None and not self._ends_the_group:
+            await self._coordinator.tell(Leave(self._job.id))
         await self._run(self._finalize, anyio.current_time() + FINALIZE_S)
 
     async def _run(self, plan: PipelineAction, deadline_s: float) -> None:
@@ -155,14 +215,12 @@ class Job(Actor[JobMessage]):
         if self._current is not None:
             await self._current.stop()
             self._current = None
-        if done is None and self._failure is None:
-            self._failure = Failure("Bug", "an action's actor ended without an answer")
-            self._health = "incomplete"
-        if done is not None:
+        if done is None:
+            self._fail(Failure("Bug", "an action's actor ended without an answer"))
+        else:
             self._data = done.data
-            if done.failure is not None and self._failure is None:
-                self._failure = done.failure
-                self._health = "incomplete"
+            if done.failure is not None:
+                self._fail(done.failure)
         await self._next()
 
     async def _cancel(self, reason: str) -> None:
@@ -172,6 +230,9 @@ class Job(Actor[JobMessage]):
         self._failure = Failure("Canceled", reason)
         if self._current is not None:
             await self._current.cancel()  # its outcome arrives as ActionDone
+        elif self._delayed:
+            self._delayed = False
+            await self._next()
         elif self._context is None:
             await self._end()
 
@@ -179,10 +240,29 @@ class Job(Actor[JobMessage]):
         duration_s = round(anyio.current_time() - self._began_s, 6)
         self._emit(JobEnded(self._job.id, self._health, self._failure, duration_s))
         self._finalizing = True
-        await self._owner.tell(JobDone(self._job.id, self._health, self._data.failures))
+        await self._owner.tell(
+            JobDone(self._job.id, self._health, self._data.failures, self._failure)
+        )
+
+    @property
+    def _ends_the_group(self) -> bool:
+        role = self._job.role
+        return role is not None and ends_the_group(role, self._failure)
 
     def _keep(self, namespace: str, connection: Connection) -> ActorRef[ConnectionMessage]:
         return self.context.spawn(lambda: connection, f"connection-{namespace}")
 
     def _emit(self, body: Body) -> None:
         self._journal.emit(self.context.address, body)
+
+
+def ends_the_group(role: Role, failure: Failure | None) -> bool:
+    """Whether a job of `role` takes its group along (LAVA: essential roles).
+
+    Trouble of the lab or of the definition does; a test that fails, or a wait for others, doesn't.
+    """
+    return role.essential and failure is not None and failure.type in _ENDS_THE_GROUP
+
+
+def _started(outcome: Outcome[Answer]) -> StartAnswered:
+    return StartAnswered(outcome.value or Refused(str(outcome.error)))

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from callboard.actors.coordination import NO_DATA, Data, Ticket
 from callboard.actors.drivers import Console
+from callboard.actors.effects import NO_DATA, Data, Ticket
 from callboard.actors.signals import Signal
-from callboard.events import CallName, Failure, Health
+from callboard.events import CallName, Failure, Health, Where
 from callboard.runtime import ActorRef, Request
 
 # To the coordinator
@@ -34,6 +34,26 @@ Answer = Granted | Refused
 
 
 @frozen
+class Join:
+    """A member's protocol makes itself known, so that it can be asked."""
+
+    member: int
+    protocol: "ActorRef[ProtocolMessage]"
+
+
+@frozen
+class Leave:
+    """`member` calls nothing any more, for its job is over or about to be."""
+
+    member: int
+
+
+@frozen
+class Disband:
+    """The whole group is being ended, so whoever leaves now is not missed."""
+
+
+@frozen
 class Send:
     """`member` sends `data` under `message_id`."""
 
@@ -43,11 +63,20 @@ class Send:
 
 
 @frozen
+class Release:
+    """`member` lets the delayed jobs of `roles` begin, as far as it is concerned."""
+
+    member: int
+    roles: tuple[str, ...]
+
+
+@frozen
 class Wait(Request[Answer]):
-    """Answered when any member has sent `message_id`."""
+    """Answered when any member has sent `message_id`; `cause` is the event of the call."""
 
     ticket: Ticket
     message_id: str
+    cause: int | None = None
 
 
 @frozen
@@ -57,6 +86,7 @@ class WaitAll(Request[Answer]):
     ticket: Ticket
     message_id: str
     role: str | None = None
+    cause: int | None = None
 
 
 @frozen
@@ -65,6 +95,19 @@ class Sync(Request[Answer]):
 
     ticket: Ticket
     sync_id: str
+    cause: int | None = None
+
+
+@frozen
+class Start(Request[Answer]):
+    """Answered when every member of `role` has released the role of the asker."""
+
+    ticket: Ticket
+    role: str
+    cause: int | None = None
+
+
+Waiting = Wait | WaitAll | Sync | Start
 
 
 @frozen
@@ -74,7 +117,7 @@ class Withdraw(Request[tuple[int, ...]]):
     ticket: Ticket
 
 
-CoordinatorMessage = Send | Wait | WaitAll | Sync | Withdraw
+CoordinatorMessage = Join | Leave | Disband | Send | Release | Waiting | Withdraw
 
 
 # To the MultiNode protocol of a job
@@ -88,10 +131,12 @@ class Call(Request[Answer]):
         call: What is asked.
         id: The message or sync ID.
         limit_s: How long to wait for the answer, in seconds.
-        role: Role to wait for (`wait-all` only).
+        role: Role to wait for (`wait-all` and `start` only).
         data: What is sent (`send` only).
-        where: File, line and column of the step, as far as known.
+        roles: Roles that a sent `lava_start` releases, None for all.
+        where: Where the call is written, as far as known.
         cause: `seq` of the event that led to the call, None when it isn't recorded.
+        in_shell: Whether a test on the node makes it, which may have others working aside.
     """
 
     call: CallName
@@ -99,8 +144,23 @@ class Call(Request[Answer]):
     limit_s: float
     role: str | None = None
     data: Mapping[str, str] = field(factory=dict[str, str])
-    where: str | None = None
+    roles: tuple[str, ...] | None = None
+    where: Where | None = None
     cause: int | None = None
+    in_shell: bool = False
+
+
+@frozen
+class GiveUp:
+    """Nobody waits for the answers to the node's open calls any more."""
+
+
+@frozen
+class AskBusy(Request[bool]):
+    """Whether the node works on something besides its open calls, and may yet call again."""
+
+
+ProtocolMessage = Call | GiveUp | AskBusy
 
 
 # To a connection
@@ -198,6 +258,7 @@ class JobData:
     Attributes:
         connections: The open connection of each namespace.
         overlays: The overlay of each namespace.
+        received: What calls of actions have received, by namespace and message ID.
         failures: Number of failed test cases, definitions and calls so far.
     """
 
@@ -205,6 +266,9 @@ class JobData:
         factory=dict[str, "ActorRef[ConnectionMessage]"]
     )
     overlays: Mapping[str, ShellOverlay] = field(factory=dict[str, ShellOverlay])
+    received: Mapping[tuple[str, str], Mapping[str, str]] = field(
+        factory=dict[tuple[str, str], Mapping[str, str]]
+    )
     failures: int = 0
 
     def with_connection(
@@ -216,6 +280,10 @@ class JobData:
     def with_overlay(self, namespace: str, overlay: ShellOverlay) -> "JobData":
         """This data with an overlay in `namespace`."""
         return evolve(self, overlays={**self.overlays, namespace: overlay})
+
+    def with_received(self, namespace: str, message_id: str, data: Mapping[str, str]) -> "JobData":
+        """This data with what was received under `message_id` in `namespace`."""
+        return evolve(self, received={**self.received, (namespace, message_id): data})
 
     def with_failures(self, count: int) -> "JobData":
         """This data with `count` more failures."""
@@ -297,13 +365,20 @@ class CancelJob:
 
 
 @frozen
+class StartAnswered:
+    """The delayed start is over, or has failed."""
+
+    answer: Answer
+
+
+@frozen
 class ActionDone:
     """The job's current action has ended, or was cancelled (`done` is None)."""
 
     done: Done | None
 
 
-JobMessage = KeepConnection | StartJob | CancelJob | ActionDone
+JobMessage = KeepConnection | StartJob | StartAnswered | CancelJob | ActionDone
 
 
 @frozen
@@ -313,6 +388,7 @@ class JobDone:
     job: int
     health: Health
     failures: int
+    error: Failure | None = None
 
 
 @frozen

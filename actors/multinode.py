@@ -5,16 +5,25 @@ import json
 import anyio
 from attrs import frozen
 
+from callboard.actors.drivers import Node
+from callboard.actors.members import Member, named
 from callboard.actors.messages import (
     Answer,
+    AskBusy,
     Call,
     CoordinatorMessage,
+    GiveUp,
     Granted,
+    Join,
+    ProtocolMessage,
     Refused,
+    Release,
     Send,
+    Start,
     Sync,
     Wait,
     WaitAll,
+    Waiting,
     Withdraw,
 )
 from callboard.events import CallAnswered, CallMade
@@ -23,17 +32,6 @@ from callboard.runtime import Actor, ActorRef, AskTimeout, Outcome, Reply
 
 LONGEST_MESSAGE = 65_534
 """Most characters of a message (LAVA: the limit of the MultiNode protocol)."""
-
-
-@frozen
-class Member:
-    """A node of the group: its job's id and its role."""
-
-    job: int
-    role: str
-
-    def __str__(self) -> str:
-        return f"{self.job} ({self.role})"
 
 
 @frozen
@@ -57,19 +55,21 @@ class _Answered:
 
 @frozen
 class _Withdrawn:
-    """The coordinator knows that the call has been given up."""
+    """The coordinator knows that the call has been given up, `why` unless its limit has passed."""
 
     open: _Open
+    why: str | None
     outcome: Outcome[tuple[int, ...]]
 
 
-class Multinode(Actor[Call | _Answered | _Withdrawn]):
+class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
     """Makes the calls of one node.
 
     Args:
         member: The job that calls.
         group: Every node of the group.
         coordinator: Who answers.
+        node: The device, which may have work aside from its calls.
         journal: Where calls and answers are recorded.
     """
 
@@ -78,24 +78,38 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
         member: Member,
         group: tuple[Member, ...],
         coordinator: ActorRef[CoordinatorMessage],
+        node: Node,
         journal: Journal,
     ) -> None:
         self._member = member
         self._group = {each.job: each for each in group}
         self._coordinator = coordinator
+        self._node = node
         self._journal = journal
         self._calls = 0
+        self._waiting: dict[int, _Open] = {}
 
-    async def receive(self, message: Call | _Answered | _Withdrawn) -> None:
+    async def started(self) -> None:
+        """Make the protocol known to the coordinator."""
+        await self._coordinator.tell(Join(self._member.job, self.context.ref))
+
+    async def receive(self, message: ProtocolMessage | _Answered | _Withdrawn) -> object:
         """Pass a call on, or its answer back."""
         match message:
             case Call():
                 await self._call(message)
             case _Answered(open_, outcome):
                 self._answered(open_, outcome)
-            case _Withdrawn(open_, outcome):
+            case _Withdrawn(open_, why, outcome):
                 missing = outcome.value or ()
-                self._answer(open_, Refused(self._expired(open_.call, missing)))
+                self._answer(open_, Refused(why or self._expired(open_.call, missing)))
+            case GiveUp():
+                for open_ in list(self._waiting.values()):
+                    self._withdraw(open_, "nobody waits for it any more")
+            case AskBusy():
+                in_shell = any(open_.call.in_shell for open_ in self._waiting.values())
+                return in_shell and await self._node.busy()
+        return None
 
     async def _call(self, call: Call) -> None:
         self._calls += 1
@@ -109,13 +123,17 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
                 role=call.role,
                 limit_s=call.limit_s if blocking else None,
                 where=call.where,
-                data=None if blocking else call.data,
+                data=None if blocking or call.roles is not None else call.data,
+                roles=call.roles,
             ),
             cause=call.cause,
         )
         open_ = _Open(call, self._calls, self.context.defer(call), anyio.current_time(), cause)
         request = self._request(open_)
-        if isinstance(request, Send):
+        if isinstance(request, Release):
+            await self._coordinator.tell(request)
+            self._answer(open_, Granted())
+        elif isinstance(request, Send):
             size = len(json.dumps(dict(call.data)))
             if size > LONGEST_MESSAGE:
                 reason = f"the message has {size} characters; {LONGEST_MESSAGE} is the most"
@@ -124,6 +142,7 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
             await self._coordinator.tell(request)
             self._answer(open_, Granted())
         else:
+            self._waiting[open_.number] = open_
             self.context.pipe(
                 self._coordinator,
                 request,
@@ -131,42 +150,50 @@ class Multinode(Actor[Call | _Answered | _Withdrawn]):
                 timeout_s=call.limit_s,
             )
 
-    def _request(self, open_: _Open) -> Send | Wait | WaitAll | Sync:
-        call, ticket = open_.call, (self._member.job, open_.number)
+    def _request(self, open_: _Open) -> Send | Release | Waiting:
+        call, ticket, cause = open_.call, (self._member.job, open_.number), open_.cause
         match call.call:
+            case "send" if call.roles is not None:
+                return Release(self._member.job, call.roles)
             case "send":
                 return Send(self._member.job, call.id, call.data)
             case "wait":
-                return Wait(ticket, call.id)
+                return Wait(ticket, call.id, cause)
             case "wait-all":
-                return WaitAll(ticket, call.id, call.role)
+                return WaitAll(ticket, call.id, call.role, cause)
             case "sync":
-                return Sync(ticket, call.id)
+                return Sync(ticket, call.id, cause)
             case "start":
-                return WaitAll(ticket, "lava_start", call.role)
+                assert call.role is not None, "a start is expected of a role"
+                return Start(ticket, call.role, cause)
 
     def _answered(self, open_: _Open, outcome: Outcome[Answer]) -> None:
+        if self._waiting.pop(open_.number, None) is None:  # it has been withdrawn
+            return
         match outcome.error:
             case None:
                 assert outcome.value is not None
                 self._answer(open_, outcome.value)
             case AskTimeout():
-                self.context.pipe(
-                    self._coordinator,
-                    Withdraw((self._member.job, open_.number)),
-                    lambda outcome: _Withdrawn(open_, outcome),
-                )
+                self._withdraw(open_)
             case error:
                 self._answer(open_, Refused(str(error)))
 
+    def _withdraw(self, open_: _Open, why: str | None = None) -> None:
+        self._waiting.pop(open_.number, None)
+        self.context.pipe(
+            self._coordinator,
+            Withdraw((self._member.job, open_.number)),
+            lambda outcome: _Withdrawn(open_, why, outcome),
+        )
+
     def _expired(self, call: Call, missing: tuple[int, ...]) -> str:
-        waited = f"lava-{call.call} {call.id} was not satisfied within {call.limit_s:g} s"
+        what = "the start" if call.call == "start" else f"lava-{call.call} {call.id}"
+        waited = f"{what} was not satisfied within {call.limit_s:g} s"
         if not missing:
             return waited
-        verb = "call" if call.call == "sync" else "send"
-        names = [str(self._group[job]) for job in missing[:5]]
-        more = [f"{len(missing) - 5} more"] if len(missing) > 5 else []
-        return f"{waited}: {', '.join([*names, *more])} did not {verb} it"
+        verb = {"sync": "call it", "start": "send lava_start"}.get(call.call, "send it")
+        return f"{waited}: {named(self._group, missing)} did not {verb}"
 
     def _answer(self, open_: _Open, answer: Answer) -> None:
         call = open_.call

@@ -6,6 +6,7 @@ from callboard.actors.allocation import allocate, serves
 from callboard.actors.drivers.local import unable
 from callboard.actors.testshell import TEST_SHELLS
 from callboard.actors.work import WORK
+from callboard.definition.calls import MULTINODE
 from callboard.definition.devices import Device
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.model import Block, Definition, NodeJob, PipelineAction, Place
@@ -20,10 +21,6 @@ def unsupported(definition: Definition) -> Iterator[Diagnostic]:
     for role in definition.roles:
         if role.connection is not None:
             yield _not_yet(f"connection: {role.connection}", role.place, role.name)
-        elif role.request is not None:
-            yield _not_yet(f"request: {role.request}", role.place, role.name)
-        if role.essential:
-            yield _not_yet("essential: true", role.place, role.name)
     for container in definition.containers:
         yield _not_yet("the protocol lava-lxc", container.place, container.role)
     for vlan in definition.vlans:
@@ -34,6 +31,8 @@ def unsupported(definition: Definition) -> Iterator[Diagnostic]:
 
 def _unsupported_block(block: Block) -> Iterator[Diagnostic]:
     for call in block.calls:
+        if call.protocol == MULTINODE:
+            continue
         yield _not_yet(f"a call of {call.protocol} from an action", call.place)
     if block.kind == "test" and block.test_kind != "shell":
         yield _not_yet(f"a test of kind {block.test_kind}", block.place)

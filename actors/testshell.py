@@ -8,6 +8,7 @@ from attrs import define, field
 
 from callboard.actors import signals
 from callboard.actors.action import Action
+from callboard.actors.calls import first, last
 from callboard.actors.context import JobContext
 from callboard.actors.errors import (
     ActionError,
@@ -29,6 +30,7 @@ from callboard.actors.messages import (
     Detach,
     Done,
     Execute,
+    GiveUp,
     Granted,
     JobData,
     Printed,
@@ -39,6 +41,7 @@ from callboard.actors.messages import (
     ShellReady,
 )
 from callboard.actors.signals import ApiCall, Signal
+from callboard.actors.steps import Steps
 from callboard.actors.wire import data_lines, escape
 from callboard.definition.model import PipelineAction, TestSource
 from callboard.events import (
@@ -52,6 +55,7 @@ from callboard.events import (
     TestCaseStarted,
     TestRunEnded,
     TestRunStarted,
+    Where,
 )
 from callboard.runtime import ActorRef, Outcome, Reply, Timer
 
@@ -71,6 +75,7 @@ class _TestRun:
     uuid: str
     began_s: float
     source: TestSource | None
+    steps: Steps
     test_set: str | None = None
     cases: dict[str, float] = field(factory=dict[str, float])
     reported: set[str] = field(factory=set[str])
@@ -92,6 +97,8 @@ class _Stage:
     reply: Reply[Done]
     connection: ActorRef[ConnectionMessage]
     timer: Timer
+    deadline_s: float
+    waiting: int = 0
     run: _TestRun | None = None
     failures: int = 0
     install_failed: bool = False
@@ -149,14 +156,16 @@ class TestShell(Action):
 
     async def _begin(self, run: Run) -> Done | None:
         deadline_s = self.start(run)
+        data = run.data
         try:
-            connection, prepare = self._prepare(run.data)
+            data = await self.call(first(self.plan), data, deadline_s)
+            connection, prepare = self._prepare(data)
         except ActionError as error:
             failure = self.failure(error)
             self.end("fail", failure=failure)
-            return Done(run.data, failure)
+            return Done(data, failure, error.retried)
         timer = self.context.call_after(deadline_s - anyio.current_time(), DeadlinePassed())
-        self._stage = _Stage(run.data, self.context.defer(run), connection, timer)
+        self._stage = _Stage(data, self.context.defer(run), connection, timer, deadline_s)
         self.context.pipe(connection, Execute(prepare), lambda end: ShellReady(end.value))
         return None
 
@@ -209,10 +218,18 @@ class TestShell(Action):
             error = self._install_error(stage)
         await stage.connection.tell(Detach())
         await self._set_aside(stage, aside=False)
+        if stage.waiting and self.job.protocol is not None:
+            await self.job.protocol.tell(GiveUp())
+        data = stage.data.with_failures(stage.failures)
+        if error is None:
+            try:
+                data = await self.call(last(self.plan), data, stage.deadline_s)
+            except ActionError as unmet:
+                error = unmet
         failure = self.failure(error) if error is not None else None
         self.end("fail" if failure else "pass", failure=failure)
         retried = isinstance(error, ActionError) and error.retried
-        stage.reply.send(Done(stage.data.with_failures(stage.failures), failure, retried))
+        stage.reply.send(Done(data, failure, retried))
 
     async def _set_aside(self, stage: _Stage, *, aside: bool) -> None:
         """While a test runs, what other namespaces' connections say is feedback."""
@@ -296,7 +313,9 @@ class TestShell(Action):
         if stage.run is not None:
             self._end_run(stage, stage.run, "fail")
         source = self._sources().get(signal.suite)
-        stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time(), source)
+        definition = source.definition if source else None
+        steps = (*definition.install.steps, *definition.run) if definition else ()
+        stage.run = _TestRun(signal.suite, signal.uuid, anyio.current_time(), source, Steps(steps))
         self._say(TestRunStarted(self.job.job.id, signal.suite, signal.uuid), seq)
 
     def _end_run(
@@ -377,7 +396,9 @@ class TestShell(Action):
             limit_s=self.job.job.wait_limit_s,
             role=signal.role,
             data=signal.data or {},
+            where=self._where(stage, signal),
             cause=seq,
+            in_shell=True,
         )
         protocol = self.job.protocol
         if protocol is None:
@@ -393,12 +414,22 @@ class TestShell(Action):
             answer = outcome.value or Refused(str(outcome.error))
             return CallAnswered(call, suite, answer, self._since(made_s))
 
+        stage.waiting += 1
         self.context.pipe(protocol, call, answered)
+
+    def _where(self, stage: _Stage, signal: ApiCall) -> Where | None:
+        """The step that calls, as far as it can be told; else the whole definition."""
+        run = stage.run
+        if run is None or run.source is None:
+            return None
+        place = run.source.place
+        return run.steps.find(signal.call, signal.id) or Where(
+            place.file, place.line, place.column, run.source.name
+        )
 
     async def _answered(self, stage: _Stage, message: CallAnswered) -> None:
         call, answer = message.call, message.answer
-        if isinstance(answer, Refused):
-            self._log("error", answer.reason)
+        stage.waiting -= call.call != "send"
         if call.call != "send":
             await stage.connection.tell(SendLines(tuple(_reply_lines(call, answer))))
         if message.suite is None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from callboard.events import (
     FORMAT,
     KINDS,
+    Absentee,
     Body,
     CallMade,
     ConsoleOutput,
@@ -23,6 +24,8 @@ from callboard.events import (
     Message,
     RunStarted,
     TestCaseResult,
+    WaitHopeless,
+    Where,
     decode,
     encode,
     read_log,
@@ -146,6 +149,12 @@ def test_secrets_are_masked_wherever_a_text_may_stand() -> None:
     mask = Mask(["hunter2!"])
     call = CallMade(1, "send", "hunter2!", data={"hunter2!": "x hunter2! y"})
     assert mask(call) == CallMade(1, "send", MASK, data={MASK: f"x {MASK} y"})
+    where = Where("hunter2!", 1, 1, "x hunter2!")
+    made = CallMade(1, "send", "x", where=where, roles=("hunter2!",))
+    hidden = Where(MASK, 1, 1, f"x {MASK}")
+    assert mask(made) == CallMade(1, "send", "x", where=hidden, roles=(MASK,))
+    wait = WaitHopeless(1, "wait", "x", None, True, (Absentee(2, "hunter2!", "ended"),), (2,))
+    assert "hunter2" not in encode(Event(1, 0.0, "/", mask(wait))).decode()
     ended = JobEnded(1, "incomplete", Failure("JobError", "bad hunter2!"), 1.0)
     assert mask(ended) == JobEnded(1, "incomplete", Failure("JobError", f"bad {MASK}"), 1.0)
 

@@ -27,6 +27,7 @@ Result = Literal["pass", "fail", "skip", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error", "exception", "event", "feedback"]
 CallName = Literal["send", "wait", "wait-all", "sync", "start"]
 Status = Literal["complete", "incomplete", "canceled"]
+MemberState = Literal["ended", "waiting", "delayed", "running"]
 
 
 @frozen
@@ -218,6 +219,16 @@ class JobResult:
 
 
 @frozen
+class Where:
+    """Where a definition makes a call: a position, and the step or request that stands there."""
+
+    file: str
+    line: int
+    column: int
+    step: str
+
+
+@frozen
 class CallMade:
     """A node asks the coordinator; `cause` of its answer.
 
@@ -226,8 +237,9 @@ class CallMade:
         id: The message or sync ID.
         role: The role waited for, in `wait-all` and `start`.
         limit_s: How long the node is ready to wait, None for a call that doesn't wait.
-        where: File, line and column of the step, as far as known.
+        where: Where the call is written, as far as known.
         data: What is sent.
+        roles: The roles that a sent `lava_start` releases, None for all.
     """
 
     job: int
@@ -235,8 +247,9 @@ class CallMade:
     id: str
     role: str | None = None
     limit_s: float | None = None
-    where: str | None = None
+    where: Where | None = None
     data: Mapping[str, str] | None = None
+    roles: tuple[str, ...] | None = None
 
 
 @frozen
@@ -257,6 +270,61 @@ class CallAnswered:
     waited_s: float
     reason: str | None = None
     data: Mapping[str, Mapping[str, str]] | None = None
+
+
+_MOST_NAMES = 5
+_STATES: Mapping[MemberState, str] = {
+    "ended": "ended without it",
+    "waiting": "waits too",
+    "delayed": "has not started",
+    "running": "has not done it",
+}
+
+
+@frozen
+class Absentee:
+    """A node that a wait still needs, and what it is doing."""
+
+    job: int
+    role: str
+    state: MemberState
+
+
+@frozen
+class WaitHopeless:
+    """A call that waits can't be satisfied any more; `cause` is the call.
+
+    Attributes:
+        certain: Whether that is known, or presumed.
+        missing: The nodes that would have had to act; for a `wait`, any of them.
+        culprits: The jobs that are to blame; the waiting one is the victim if it isn't among them.
+    """
+
+    job: int
+    call: CallName
+    id: str
+    role: str | None
+    certain: bool
+    missing: tuple[Absentee, ...]
+    culprits: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """What it comes to, in one sentence; long lists of nodes are cut short."""
+        call = "the delayed start" if self.call == "start" else f"lava-{self.call} {self.id}"
+        can = "can" if self.certain else "presumably can"
+        needed = "; ".join(self._needed()) or "no node of the group ever sends it"
+        return f"{call} {can} never be satisfied: {needed}"
+
+    def _needed(self) -> Iterator[str]:
+        """Those that are missing by what they do; only those that ended, where some have."""
+        for state, what in _STATES.items():
+            names = [f"{each.job} ({each.role})" for each in self.missing if each.state == state]
+            if names:
+                more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+                yield f"{', '.join(names[:_MOST_NAMES])}{more} {what}"
+                if state == "ended":
+                    return
 
 
 @frozen
@@ -294,6 +362,7 @@ Body = (
     | JobResult
     | CallMade
     | CallAnswered
+    | WaitHopeless
     | DeadLetter
     | RunEnded
 )

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal, get_origin
 
-from attrs import fields
+from attrs import evolve, fields
 
-from callboard.events import KINDS, Body, Event, Failure, encode
+from callboard.events import KINDS, Absentee, Body, Event, Failure, Where, encode
 
 MASK = "[MASKED]"
 """What stands in every event where a secret was."""
@@ -59,8 +59,14 @@ class Mask:
                 return self.text(value)
             case Mapping():
                 return {self._value(key): self._value(item) for key, item in value.items()}
+            case tuple():
+                return tuple(map(self._value, value))
             case Failure():
-                return Failure(value.type, self.text(value.message), value.action)
+                return evolve(value, message=self.text(value.message))
+            case Where():
+                return evolve(value, file=self.text(value.file), step=self.text(value.step))
+            case Absentee():
+                return evolve(value, role=self.text(value.role))
             case _:
                 return value
 

@@ -9,17 +9,19 @@ from pathlib import Path
 import anyio
 from attrs import field, frozen
 
+from callboard.actors.coordinator import Patience
 from callboard.actors.drivers import Node
 from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import sweep
 from callboard.actors.drivers.sandboxed import SandboxedNode, open_sandbox
-from callboard.actors.group import Group, Placement
+from callboard.actors.group import Group, Placement, Rules
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
 from callboard.definition.devices import DevicesFile, LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
+from callboard.definition.senders import Senders
 from callboard.events import (
     FORMAT,
     LOG_NAME,
@@ -51,7 +53,7 @@ class Setup:
         first_id: Id of the first job; None takes the next free ones.
         strict: Refuse definitions of which a driver would skip a part.
         fail_fast: Fail waits that can't be satisfied any more.
-        deadlock_grace_s: How long a group may be stuck before that is presumed, in seconds.
+        deadlock_grace_s: Seconds without a request after which a presumed one is failed.
         sandbox: Give local nodes a throw-away view of the machine.
         sources: How test definitions are fetched.
     """
@@ -196,7 +198,8 @@ async def open_group(
             Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
         )
         log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
-        async with _recorded(definition, name, placements, log, observers) as live:
+        rules = Rules(Senders.of(definition), Patience(setup.fail_fast, setup.deadlock_grace_s))
+        async with _recorded(definition, name, placements, log, observers, rules) as live:
             yield live
 
 
@@ -221,6 +224,7 @@ async def _recorded(
     placements: tuple[Placement, ...],
     log: LogFile,
     observers: Iterable[Observer],
+    rules: Rules,
 ) -> AsyncIterator[LiveGroup]:
     """The group while it runs, from the first event of its log to the last."""
     journal = Journal(
@@ -251,7 +255,7 @@ async def _recorded(
     async with ActorSystem(on_dead_letter=undelivered) as system:
         live.start(
             system.spawn(
-                lambda: Group(placements, journal, definition.secrets, live.ended), "group"
+                lambda: Group(placements, journal, definition.secrets, live.ended, rules), "group"
             )
         )
         try:

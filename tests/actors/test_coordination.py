@@ -17,11 +17,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from callboard.actors.coordination import Coordination, Data, Effect, Grant, Refusal, Ticket
+from callboard.actors.coordination import Coordination
+from callboard.actors.effects import Data, Effect, Grant, Hopeless, Refusal, Ticket
+from callboard.actors.semantics import LAVA
 
 IDS = st.sampled_from(["a", "b", "lava_start"])
 KEYS = st.sampled_from(["ip", "port", "empty"])
 VALUES = st.text(max_size=5)
+ROLES = ["client", "server"]
+
+Outcome = tuple[str, dict[int, dict[str, str]]]
 
 
 def grants(effects: list[Effect]) -> dict[Ticket, Data]:
@@ -29,13 +34,28 @@ def grants(effects: list[Effect]) -> dict[Ticket, Data]:
     return {effect.ticket: effect.data for effect in effects if isinstance(effect, Grant)}
 
 
+def outcomes(effects: list[Effect]) -> dict[Ticket, Outcome]:
+    """What a step comes to: the kind of each effect, and the data, by ticket."""
+    found = {
+        effect.ticket: (
+            type(effect).__name__,
+            {k: dict(v) for k, v in effect.data.items()} if isinstance(effect, Grant) else {},
+        )
+        for effect in effects
+    }
+    assert len(found) == len(effects), "a ticket has two effects"
+    return found
+
+
 @define
 class Waiting:
     """A request of the model: satisfied as soon as all of `needs` (or any, for wait) are there."""
 
+    member: int
     kind: str
     id: str
     role: str | None = None
+    reported: bool = False
 
 
 @define
@@ -45,27 +65,54 @@ class Model:
     roles: dict[int, str]
     sent: dict[str, dict[int, dict[str, str]]] = field(factory=dict)
     synced: dict[str, set[int]] = field(factory=dict)
+    released: dict[str, set[int]] = field(factory=dict)
+    ended: set[int] = field(factory=set)
     waiting: dict[Ticket, Waiting] = field(factory=dict)
 
-    def satisfied(self, request: Waiting) -> bool:
-        senders = set(self.sent.get(request.id, {}))
+    def have(self, request: Waiting) -> set[int]:
+        """The members that have done what the request waits for."""
         match request.kind:
-            case "wait":
-                return bool(senders)
-            case "wait-all":
-                wanted = {m for m, role in self.roles.items() if request.role in (None, role)}
-                return wanted <= senders
+            case "sync":
+                return self.synced.get(request.id, set())
+            case "start":
+                own = self.released.get(self.roles[request.member], set())
+                return own | set(self.sent.get("lava_start", {}))
             case _:
-                return set(self.roles) <= self.synced.get(request.id, set())
+                return set(self.sent.get(request.id, {}))
+
+    def needs(self, request: Waiting) -> set[int]:
+        return {m for m, role in self.roles.items() if request.role in (None, role)}
+
+    def missing(self, request: Waiting) -> set[int]:
+        return self.needs(request) - self.have(request)
+
+    def satisfied(self, request: Waiting) -> bool:
+        if request.kind == "wait":
+            return bool(self.have(request))
+        return not self.missing(request)
 
     def data(self, request: Waiting) -> dict[int, dict[str, str]]:
-        return {} if request.kind == "sync" else self.sent.get(request.id, {})
+        return self.sent.get(request.id, {}) if request.kind in ("wait", "wait-all") else {}
 
-    def released(self) -> dict[Ticket, dict[int, dict[str, str]]]:
-        done = {t: self.data(r) for t, r in self.waiting.items() if self.satisfied(r)}
-        for ticket in done:
-            del self.waiting[ticket]
-        return {ticket: {k: dict(v) for k, v in data.items()} for ticket, data in done.items()}
+    def step(self) -> dict[Ticket, Outcome]:
+        """What the last request has changed for those that wait."""
+        found: dict[Ticket, Outcome] = {}
+        for ticket, request in list(self.waiting.items()):
+            if self.satisfied(request):
+                data = {k: dict(v) for k, v in self.data(request).items()}
+                found[ticket] = ("Grant", data)
+                del self.waiting[ticket]
+            elif request.kind != "wait" and self.missing(request) & self.ended:
+                if not request.reported:
+                    found[ticket] = ("Hopeless", {})
+                request.reported = True
+        return found
+
+    def living(self) -> set[int]:
+        return set(self.roles) - self.ended
+
+    def stuck(self) -> bool:
+        return bool(self.living()) and self.living() == {w.member for w in self.waiting.values()}
 
 
 class TwoGroups(RuleBasedStateMachine):
@@ -81,8 +128,8 @@ class TwoGroups(RuleBasedStateMachine):
     @initialize(
         target=members,
         sizes=st.tuples(
-            st.lists(st.sampled_from(["client", "server"]), min_size=1, max_size=4),
-            st.lists(st.sampled_from(["client", "server"]), min_size=1, max_size=3),
+            st.lists(st.sampled_from(ROLES), min_size=1, max_size=4),
+            st.lists(st.sampled_from(ROLES), min_size=1, max_size=3),
         ),
     )
     def make(self, sizes: tuple[list[str], list[str]]) -> MultipleResults[tuple[int, int]]:
@@ -96,38 +143,69 @@ class TwoGroups(RuleBasedStateMachine):
     def ask(self, member: tuple[int, int], kind: str, name: str, role: str | None = None) -> None:
         group, job = member
         coordination, model = self.groups[group]
+        if job in model.ended:
+            return
         self.number += 1
         ticket = (job, self.number)
-        model.waiting[ticket] = Waiting(kind, name, role)
+        model.waiting[ticket] = Waiting(job, kind, name, role)
         match kind:
             case "wait":
                 effects = coordination.wait(ticket, name)
             case "wait-all":
                 effects = coordination.wait_all(ticket, name, role)
+            case "start":
+                assert role is not None
+                effects = coordination.start(ticket, role)
             case _:
                 model.synced.setdefault(name, set()).add(job)
                 effects = coordination.sync(ticket, name)
         self.compare(group, effects)
 
     def compare(self, group: int, effects: list[Effect]) -> None:
-        expected = self.groups[group][1].released()
-        assert len(effects) == len(expected)
-        assert {
-            t: {k: dict(v) for k, v in d.items()} for t, d in grants(effects).items()
-        } == expected
+        model = self.groups[group][1]
+        assert outcomes(effects) == model.step()
+        for effect in effects:
+            if isinstance(effect, Hopeless):
+                self.judge(model, effect, model.waiting[effect.ticket])
+
+    def judge(self, model: Model, found: Hopeless, request: Waiting) -> None:
+        """The missing are exactly those that are; whoever is to blame is among those that ended."""
+        assert (found.kind, found.role) == (request.kind, request.role)
+        assert {each.member for each in found.missing} == model.missing(request)
+        for each in found.missing:
+            waits = [w for w in model.waiting.values() if w.member == each.member]
+            assert (each.state == "ended") == (each.member in model.ended)
+            assert (each.state in ("waiting", "delayed")) == bool(waits)
+            if each.state == "delayed":
+                assert {w.kind for w in waits} == {"start"}
+        assert found.culprits
+        if model.missing(request) & model.ended:
+            assert set(found.culprits) <= model.ended
 
     @rule(member=members, name=IDS, data=st.dictionaries(KEYS, VALUES, max_size=2))
     def send(self, member: tuple[int, int], name: str, data: Mapping[str, str]) -> None:
         group, job = member
         coordination, model = self.groups[group]
+        if job in model.ended:
+            return
         model.sent.setdefault(name, {}).setdefault(job, {}).update(data)
         self.compare(group, coordination.send(job, name, data))
+
+    @rule(member=members, roles=st.lists(st.sampled_from(ROLES), min_size=1, max_size=2))
+    def release(self, member: tuple[int, int], roles: list[str]) -> None:
+        group, job = member
+        coordination, model = self.groups[group]
+        if job in model.ended:
+            return
+        for role in roles:
+            model.released.setdefault(role, set()).add(job)
+        self.compare(group, coordination.release(job, roles))
 
     @rule(member=members, name=IDS)
     def wait(self, member: tuple[int, int], name: str) -> None:
         self.ask(member, "wait", name)
 
-    @rule(member=members, name=IDS, role=st.sampled_from([None, "client", "server"]))
+    @rule(member=members, name=IDS, role=st.sampled_from([None, *ROLES]))
     def wait_all(self, member: tuple[int, int], name: str, role: str | None) -> None:
         model = self.groups[member[0]][1]
         if role is None or role in model.roles.values():
@@ -137,26 +215,50 @@ class TwoGroups(RuleBasedStateMachine):
     def sync(self, member: tuple[int, int], name: str) -> None:
         self.ask(member, "sync", name)
 
+    @rule(member=members, role=st.sampled_from(ROLES))
+    def start(self, member: tuple[int, int], role: str) -> None:
+        if role in self.groups[member[0]][1].roles.values():
+            self.ask(member, "start", "lava_start", role)
+
+    @rule(member=members, chance=st.integers(0, 3))
+    def leave(self, member: tuple[int, int], chance: int) -> None:
+        group, job = member
+        coordination, model = self.groups[group]
+        if chance:  # rarely, for what has ended does nothing any more
+            return
+        own = [ticket for ticket in model.waiting if ticket[0] == job]
+        for ticket in own:
+            del model.waiting[ticket]
+        model.ended.add(job)
+        effects = coordination.leave(job)
+        refused = [effect for effect in effects if isinstance(effect, Refusal)]
+        assert {effect.ticket for effect in refused} == set(own)
+        self.compare(group, [effect for effect in effects if effect not in refused])
+
     @rule(group=st.integers(0, 1), choice=st.integers(0, 20))
     def withdraw(self, group: int, choice: int) -> None:
         coordination, model = self.groups[group]
         if not model.waiting:
             return
         ticket = sorted(model.waiting)[choice % len(model.waiting)]
-        request = model.waiting.pop(ticket)
-        missing = coordination.withdraw(ticket)
-        have = (
-            model.synced[request.id]
-            if request.kind == "sync"
-            else set(model.sent.get(request.id, {}))
-        )
-        wanted = {m for m, role in model.roles.items() if request.role in (None, role)}
-        assert set(missing) == wanted - have
+        missing = model.missing(model.waiting.pop(ticket))
+        assert set(coordination.withdraw(ticket)) == missing
 
     @invariant()
     def the_same_requests_wait(self) -> None:
         for coordination, model in self.groups:
             assert coordination.waiting == set(model.waiting)
+
+    @invariant()
+    def a_group_in_which_all_wait_is_presumed_to_be_stuck(self) -> None:
+        for coordination, model in self.groups:
+            assert coordination.stuck == model.stuck() == coordination.suspicious
+            found = coordination.presumed()
+            assert {each.ticket for each in found} == (
+                set(model.waiting) if model.stuck() else set()
+            )
+            for each in found:
+                self.judge(model, each, model.waiting[each.ticket])
 
 
 TwoGroups.TestCase.settings = settings(stateful_step_count=40)
@@ -245,3 +347,146 @@ def lines_of_a_send(nodes: int) -> int:
 
 def test_a_send_costs_the_same_in_a_large_group() -> None:
     assert lines_of_a_send(10) == lines_of_a_send(1_000)
+
+
+# Members that end
+
+
+def judged(effects: list[Effect]) -> list[Hopeless]:
+    return [effect for effect in effects if isinstance(effect, Hopeless)]
+
+
+def test_the_culprit_of_a_chain_is_who_ended_of_its_own_accord() -> None:
+    group = trio()
+    group.sync((2, 1), "s")
+    [hopeless] = judged(group.leave(1))
+    assert (hopeless.ticket, hopeless.certain, hopeless.culprits) == ((2, 1), True, (1,))
+    group.withdraw((2, 1), hopeless.culprits)
+    group.wait_all((3, 1), "x", "client")
+    [chained] = judged(group.leave(2))
+    assert [(each.member, each.state) for each in chained.missing] == [
+        (2, "ended"),
+        (3, "waiting"),
+    ]
+    assert chained.culprits == (1,)
+
+
+def test_a_wait_that_is_hopeless_when_it_is_made_says_so_at_once() -> None:
+    group = trio()
+    group.leave(1)
+    [hopeless] = judged(group.sync((2, 1), "s"))
+    assert [each.member for each in hopeless.missing] == [1, 3]
+
+
+def test_what_an_ended_member_had_sent_still_counts() -> None:
+    group = Coordination([(1, "server"), (2, "client")])
+    group.send(1, "x", {"k": "v"})
+    group.leave(1)
+    assert grants(group.wait_all((2, 1), "x", "server")) == {(2, 1): {1: {"k": "v"}}}
+
+
+def test_the_culprits_of_a_circle_are_those_that_wait_for_each_other() -> None:
+    group = Coordination([(1, "a"), (2, "b"), (3, "c")])
+    group.wait_all((1, 1), "x", "b")
+    group.wait_all((2, 1), "y", "a")
+    group.wait_all((3, 1), "z", "a")
+    found = {each.ticket[0]: each.culprits for each in group.presumed()}
+    assert found == {1: (1, 2), 2: (1, 2), 3: (1, 2)}
+
+
+def test_who_waits_for_one_that_waits_for_an_ended_member_blames_that_one() -> None:
+    group = Coordination([(1, "a"), (2, "b"), (3, "c")])
+    group.leave(1)
+    group.wait_all((2, 1), "x", "a")
+    group.wait_all((3, 1), "y", "b")
+    assert {each.ticket[0]: each.culprits for each in group.presumed()} == {2: (1,), 3: (1,)}
+
+
+def test_a_wait_whose_senders_have_all_ended_is_presumed_hopeless_though_others_work() -> None:
+    group = Coordination(
+        [(1, "server"), (2, "client"), (3, "client")], lambda _id: frozenset({"server"})
+    )
+    assert group.wait((2, 1), "ready") == []
+    assert group.presumed() == []
+    assert group.leave(1) == []
+    [presumed] = group.presumed()
+    assert [each.member for each in presumed.missing] == [1]
+    assert (presumed.certain, presumed.culprits) == (False, (1,))
+    group.send(3, "ready", {})
+    assert group.presumed() == []
+
+
+def test_who_waits_for_what_nobody_ever_sends_is_to_blame() -> None:
+    group = Coordination([(1, "a"), (2, "b")], lambda _id: frozenset())
+    group.wait((1, 1), "redy")
+    [presumed] = group.presumed()
+    assert (presumed.missing, presumed.culprits) == ((), (1,))
+
+
+def test_a_release_by_some_nodes_of_a_role_starts_nobody() -> None:
+    group = Coordination([(1, "server"), (2, "server"), (3, "client"), (4, "guest")])
+    group.start((3, 1), "server")
+    group.start((4, 1), "server")
+    assert group.send(1, "lava_start", {}) == []
+    assert list(grants(group.release(2, ["guest"]))) == [(4, 1)]
+    assert list(grants(group.send(2, "lava_start", {}))) == [(3, 1)]
+    assert group.release(2, ["client"]) == []
+
+
+# The semantics of LAVA's coordinator: each row of the table in `Semantics`
+
+
+def lava(*members: tuple[int, str]) -> Coordination:
+    return Coordination(members or [(1, "server"), (2, "server"), (3, "client")], semantics=LAVA)
+
+
+def test_lava_replaces_what_was_sent_before() -> None:
+    group = lava()
+    group.send(1, "x", {"a": "1"})
+    group.send(1, "x", {"b": "2"})
+    assert grants(group.wait((3, 1), "x")) == {(3, 1): {1: {"b": "2"}}}
+
+
+def test_lava_refuses_a_wait_all_before_the_first_send() -> None:
+    group = lava()
+    assert group.wait_all((3, 1), "x") == [Refusal((3, 1), "nobody has sent 'x' yet")]
+    group.send(1, "x", {})
+    assert group.wait_all((3, 2), "x") == []
+
+
+def test_lava_lets_the_first_node_of_a_role_speak_for_it() -> None:
+    group = lava()
+    group.wait_all((3, 1), "x", "server")
+    assert group.send(2, "x", {}) == []
+    assert list(grants(group.send(1, "x", {}))) == [(3, 1)]
+
+
+def test_lava_releases_a_role_that_has_sent_by_itself_what_it_waits_for() -> None:
+    group = lava((1, "server"), (2, "client"), (3, "client"))
+    group.wait_all((2, 1), "x", "server")
+    assert group.send(2, "x", {}) == []
+    assert list(grants(group.send(3, "x", {}))) == [(2, 1)]
+
+
+def test_lava_makes_all_meet_again_at_a_sync_that_is_called_again() -> None:
+    group = lava((1, "a"), (2, "a"))
+    group.sync((1, 1), "s")
+    assert list(grants(group.sync((2, 1), "s"))) == [(1, 1), (2, 1)]
+    assert group.sync((1, 2), "s") == []
+    assert list(grants(group.sync((2, 2), "s"))) == [(1, 2), (2, 2)]
+
+
+def test_lava_starts_a_role_when_the_first_node_of_the_other_has_sent() -> None:
+    group = lava()
+    group.start((3, 1), "server")
+    assert list(grants(group.send(1, "lava_start", {}))) == [(3, 1)]
+
+
+def test_lava_does_not_notice_the_end_of_a_member_but_counts_ends() -> None:
+    group = lava((1, "a"), (2, "a"))
+    group.sync((1, 1), "s")
+    assert group.leave(2) == []
+    assert (group.over, group.suspicious) == (False, False)
+    group.leave(2)
+    assert group.over
+    assert group.wait((1, 2), "x") == [Refusal((1, 2), "the group has ended")]

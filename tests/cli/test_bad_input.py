@@ -269,7 +269,6 @@ def test_other_warnings_stay_warnings_with_strict(tmp_path: Path) -> None:
 
 
 NOT_YET = {
-    "essential: true": job().replace("count: 1}", "count: 1, essential: true}"),
     "the protocol lava-lxc": job().replace(
         "actions:",
         "  lava-lxc: {server: {name: x, distribution: debian, release: sid}}\nactions:",

@@ -9,6 +9,7 @@ from callboard.cli.live import Board, Lines, Nothing, view
 from callboard.cli.nodes import Nodes
 from callboard.cli.output import Output
 from callboard.events import (
+    Absentee,
     ActionEnded,
     ActionStarted,
     Body,
@@ -22,6 +23,7 @@ from callboard.events import (
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    WaitHopeless,
 )
 
 
@@ -136,7 +138,13 @@ PRINTED: list[tuple[Body, int, str]] = [
     (TestRunStarted(7, "0_x", "7"), 0, "0_x begins"),
     (TestCaseResult(7, "0_x", "y", "fail", 0.0), 0, "0_x/y: fail"),
     (CallMade(7, "wait", "z", limit_s=2.5), 0, "lava-wait z waits, at most 2.5 s"),
-    (CallAnswered(7, "wait", "z", "fail", 2.5, "late"), 0, "lava-wait z failed: late"),
+    (CallAnswered(7, "wait", "z", "fail", 2.5, "late"), 0, "late"),
+    (CallMade(7, "start", "lava_start", "y", 9.0), 0, "the start waits for y, at most 9 s"),
+    (
+        WaitHopeless(7, "wait", "z", None, False, (Absentee(8, "b", "ended"),), (8,)),
+        0,
+        "hopeless: lava-wait z presumably can never be satisfied: 8 (b) ended without it",
+    ),
     (Message(7, "warning", "hm"), 0, "warning: hm"),
     (ConsoleOutput(7, "common", "hello\x1b[1m"), 2, "| hello\N{REPLACEMENT CHARACTER}[1m"),
     (JobEnded(7, "complete", None, 1.0), 0, "complete"),

@@ -104,7 +104,11 @@ ROWS: dict[str, Slip] = {
     ),
 }
 
-WARNED = {"a call of an action that the pipeline lacks", "calls that are a map"}
+WARNED = {
+    "a call of an action that the pipeline lacks",
+    "calls that are a map",
+    "expect_role without host_role",
+}
 """Where callboard can still do what is meant; the first is an error under `--strict`."""
 
 GROUP = """\

@@ -107,7 +107,7 @@ def test_a_wait_all_for_a_silent_node_fails_and_the_next_definition_runs(
     }
     assert ran.suites("talker") == {"0_wait": "fail", "1_after": "pass"}
     silent = ran.jobs("silent")[0]["id"]
-    assert f"within 2 s: {silent} (silent) did not send it" in "\n".join(
+    assert f"hello can never be satisfied: {silent} (silent) ended without it" in "\n".join(
         (ran.directory / f"jobs/{ran.jobs('talker')[0]['id']}/output.yaml").read_text().splitlines()
     )
 

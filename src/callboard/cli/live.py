@@ -25,6 +25,7 @@ from callboard.events import (
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    WaitHopeless,
 )
 from callboard.report.text import printable
 
@@ -123,10 +124,14 @@ def _line(event: Event, verbosity: int) -> str | None:
             text = f"{suite} ended: {result}"
         case TestCaseResult(suite=suite, case=case, result=result):
             text = f"{suite}/{case}: {result}"
+        case CallMade(call="start", role=role, limit_s=limit):
+            text = f"the start waits for {role}, at most {limit:g} s"
         case CallMade(call=call, id=name, limit_s=limit) if limit is not None:
             text = f"lava-{call} {name} waits, at most {limit:g} s"
-        case CallAnswered(call=call, id=name, result="fail", reason=reason):
-            text = f"lava-{call} {name} failed: {reason}"
+        case CallAnswered(result="fail", reason=str(reason)):
+            text = reason
+        case WaitHopeless() as wait:
+            text = f"hopeless: {wait.text}"
         case Message(level="warning" | "error" | "exception" | "event" as level, text=message):
             text = f"{level}: {message}"
         case ConsoleOutput(text=printed) if verbosity > 1:
@@ -145,10 +150,14 @@ class Board:
         self._console = console
         self._nodes = Nodes()
         self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._hopeless: set[str] = set()
 
     def __call__(self, event: Event) -> None:
-        """Note what it changes."""
+        """Note what it changes; of hopeless waits that are alike, one is told."""
         self._nodes(event)
+        if isinstance(event.body, WaitHopeless) and event.body.text not in self._hopeless:
+            self._hopeless.add(event.body.text)
+            self.note(f"{event.body.job}: {event.body.text}")
 
     @contextmanager
     def shown(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from callboard.events import (
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    WaitHopeless,
 )
 
 
@@ -83,6 +84,9 @@ class Nodes:
             case CallMade(limit_s=limit) if limit is not None:
                 role = f" {body.role}" if body.role else ""
                 node.waiting[event.seq] = (f"{body.call} {body.id}{role}", event.time_s)
+            case WaitHopeless() if event.cause in node.waiting:
+                what, since_s = node.waiting[event.cause]
+                node.waiting[event.cause] = (f"{what} in vain", since_s)
             case CallAnswered():
                 node.waiting.pop(event.cause or 0, None)
             case JobEnded(health=health):

@@ -219,7 +219,7 @@ def _check_released(section: Section, name: str, caller: _Caller) -> None:
     if role is None or not caller.own:
         return
     own = listed(caller.own)
-    if not role.delayed:
+    if role.delayed_by is None:
         message = f"`lava-start` has no effect on role `{name}`, which starts at once"
         others = [each[:60] for each in caller.own if each != name]
         hint = (

@@ -115,9 +115,10 @@ CB057 unknown role
     The name is not among the roles of `lava-multinode`.
 CB058 host_role and expect_role
     LAVA's server wants both or none: `host_role` says on whose device the nodes are,
-    `expect_role` whose message starts them.
+    `expect_role` whose message starts them. Nodes with a device of their own need no host here.
 CB059 bad host
-    A role that others log in to has exactly one device: `count: 1` and `device_type`.
+    A role that others log in to has exactly one device: `count: 1` and `device_type`. Of a role
+    that has devices of its own, LAVA wants it too.
 CB060 role starts itself
     With `request: lava-start` a role waits for a message of `expect_role`. It can't be its
     own, since it does nothing before it has started.

@@ -82,9 +82,9 @@ class Role:
     worker: str | None = None
 
     @property
-    def delayed(self) -> bool:
-        """Whether the role's nodes begin only when `expect_role` has sent `lava_start`."""
-        return self.request == "lava-start" and self.expect_role is not None
+    def delayed_by(self) -> str | None:
+        """The role that lets this one's jobs begin, None when they begin at once."""
+        return self.expect_role if self.request == "lava-start" else None
 
 
 @frozen

@@ -156,11 +156,13 @@ def _check_host(roles: Roles, role: Role, section: Section) -> None:
         message = f"{section.title} has `connection`, but no `host_role`"
         hint = "name the role whose device it logs in to"
         section.error("CB055", section.key("connection"), message, hint)
+    # A device needs no host; LAVA's server ties the two together all the same.
+    report = section.error if role.connection is not None else section.warning
     for first, second in (("host_role", "expect_role"), ("expect_role", "host_role")):
         if first in section and second not in section:
             hint = f"LAVA wants both; often `{second}` is the same role"
             message = f"{section.title} has `{first}`, but no `{second}`"
-            section.error("CB058", section.key(first), message, hint)
+            report("CB058", section.key(first), message, hint)
     if role.connection is None and role.host_role is not None:
         message = f"{section.title} is a device, and still has `host_role`"
         hint = "LAVA's strict schema refuses it; its server needs it beside `expect_role`"
@@ -174,10 +176,10 @@ def _check_host(roles: Roles, role: Role, section: Section) -> None:
         return
     if host.connection is not None:
         message = f"the host `{host.name}` of {section.title} has no device of its own"
-        section.error("CB059", section.key("host_role"), message, "name a role with `device_type`")
+        report("CB059", section.key("host_role"), message, "name a role with `device_type`")
     if host.count != 1:
         message = f"the host `{host.name}` of {section.title} has `count: {host.count}`"
-        section.error("CB059", section.key("host_role"), message, "a host has `count: 1`")
+        report("CB059", section.key("host_role"), message, "in LAVA a host has `count: 1`")
 
 
 def _check_start(roles: Roles, role: Role, section: Section) -> None:
@@ -213,7 +215,7 @@ def _check_delays(roles: Roles) -> None:
     awaited = {
         role.name: role.expect_role
         for role in roles.roles.values()
-        if role.delayed and role.expect_role in roles.sections and role.expect_role
+        if role.delayed_by in roles.sections
     }
     nobody = all(role.name in awaited for role in roles.roles.values() if role.count)
     end = ": all roles are delayed, so nobody starts" if nobody else ""

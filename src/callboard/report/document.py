@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from callboard.events import Failure
+from callboard.report.hopeless import HopelessWait
 from callboard.report.record import Case, Job, Run
 
 Json = dict[str, object]
@@ -22,7 +23,7 @@ def document(run: Run, directory: Path) -> Json:
         "duration": run.duration_s,
         "directory": str(directory),
         "jobs": [_job(job) for job in run.jobs],
-        "hopeless": [],
+        "hopeless": [_hopeless(wait) for wait in run.hopeless],
     }
 
 
@@ -45,6 +46,22 @@ def _job(job: Job) -> Json:
         "started": job.started_s,
         "finished": job.finished_s,
         "results": [_case(case) for case in job.cases],
+    }
+
+
+def _hopeless(wait: HopelessWait) -> Json:
+    where = wait.where
+    return {
+        "job": wait.job,
+        "role": wait.role,
+        "call": wait.call,
+        "file": where.file if where else None,
+        "line": where.line if where else None,
+        "step": where.step if where else None,
+        "missing": [
+            {"job": each.job, "role": each.role, "state": each.state} for each in wait.missing
+        ],
+        "culprits": list(wait.culprits),
     }
 
 

@@ -21,6 +21,7 @@ from callboard.events import (
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    WaitHopeless,
 )
 
 LONGEST_MESSAGE = 100_000
@@ -98,8 +99,10 @@ def entries(event: Event, first: int | None, last: int | None) -> Iterator[Entry
             yield Entry(time_s, "results", _run_result(body))
         case TestCaseResult():
             yield Entry(time_s, "results", _case_result(body, first, last))
+        case WaitHopeless():
+            yield Entry(time_s, "warning", body.text)
         case CallAnswered(result="fail"):
-            yield Entry(time_s, "error", f"lava-{body.call} {body.id} failed: {body.reason}")
+            yield Entry(time_s, "error", body.reason or "the call failed")
         case JobResult():
             result = {"definition": "lava", "case": body.case, "result": body.result}
             yield Entry(time_s, "results", result | _error(body.error))

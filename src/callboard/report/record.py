@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from callboard.events import (
     ActionEnded,
@@ -25,6 +25,7 @@ from callboard.events import (
     TestCaseStarted,
     TestRunEnded,
 )
+from callboard.report.hopeless import HopelessWait, HopelessWaits
 from callboard.report.log import Entry, entries
 
 CUT_SHORT = Failure("Canceled", "the run was cut off before this job ended")
@@ -50,6 +51,7 @@ class Case:
         revision: What was asked for, `unspecified` when that was left to the repository.
         commit: The commit that was run, None when it isn't from git.
         path: The definition's file, for cases that are definitions.
+        hopeless: The wait in vain that made it fail, if one did.
     """
 
     suite: str
@@ -72,6 +74,7 @@ class Case:
     repository: str | None = None
     revision: str | None = None
     commit: str | None = None
+    hopeless: HopelessWait | None = None
 
 
 @frozen
@@ -92,7 +95,10 @@ class Job:
 
 @frozen
 class Run:
-    """A run. `ended` is False when its log has no end, as after `kill -9`."""
+    """A run. `ended` is False when its log has no end, as after `kill -9`.
+
+    `hopeless` are the waits that nobody satisfied and nobody could have, in order.
+    """
 
     group: str
     name: str
@@ -102,6 +108,15 @@ class Run:
     ended: bool
     started_at: datetime
     jobs: tuple[Job, ...]
+    hopeless: tuple[HopelessWait, ...] = ()
+
+
+@frozen
+class _Unmet:
+    """Why a call failed; `hopeless` if nobody could have satisfied it."""
+
+    reason: str
+    hopeless: HopelessWait | None
 
 
 @define
@@ -115,7 +130,8 @@ class _OpenJob:
     error: Failure | None = CUT_SHORT
     lines: int = 0
     cases: list[Case] = field(factory=list[Case])
-    unmet: dict[str, str] = field(factory=dict[str, str])
+    unmet: dict[str, _Unmet] = field(factory=dict[str, _Unmet])
+    in_vain: dict[str, HopelessWait] = field(factory=dict[str, HopelessWait])
     begins: dict[str, int] = field(factory=dict[str, int])
     ends: dict[str, int] = field(factory=dict[str, int])
 
@@ -148,6 +164,7 @@ class Recorder:
         self._ended: RunEnded | None = None
         self._jobs: dict[int, _OpenJob] = {}
         self._signal_lines: dict[int, int] = {}
+        self._hopeless = HopelessWaits()
         self._last_s = 0.0
 
     def add(self, event: Event) -> None:
@@ -167,6 +184,7 @@ class Recorder:
 
     def _add(self, job: _OpenJob, event: Event) -> None:
         body, line = event.body, job.lines + 1
+        wait = self._hopeless.add(event, job.created.role)
         cause = self._signal_lines.get(event.cause or 0)
         match body:
             case ConsoleOutput(text=text):
@@ -183,17 +201,22 @@ class Recorder:
                 job.health, job.error = health, error
             case CallAnswered(result="fail"):
                 case = f"multinode-{body.call.replace('-', '_')}-{body.id}".lower()
-                job.unmet[case] = body.reason or "the call failed"
+                reason = body.reason or "the call failed"
+                job.unmet[case] = _Unmet(reason, wait)
+                if wait is not None:
+                    job.in_vain[reason] = wait
             case _:
                 pass
-        first = last = reason = None
+        first = last = None
+        unmet: _Unmet | None = None
         if isinstance(body, TestCaseResult):
-            reason = job.unmet.pop(body.case, None)
+            unmet = job.unmet.pop(body.case, None)
             first, last = job.begins.pop(body.case, None), job.ends.pop(body.case, None)
         for entry in entries(event, first, last):
             job.lines += 1
             self._write(job.created.job, entry)
-        job.cases.extend(_cases(body, job.lines, first, last, reason))
+        for found in _cases(body, job.lines, first, last, unmet):
+            job.cases.append(_with_cause(job, found))
 
     def run(self) -> Run:
         """The run as far as its events go."""
@@ -208,6 +231,7 @@ class Recorder:
             self._ended is not None,
             started_at(run),
             tuple(job.closed() for job in self._jobs.values()),
+            tuple(self._hopeless),
         )
 
 
@@ -229,8 +253,18 @@ def moment(began: datetime, time_s: float) -> datetime:
     return began + timedelta(seconds=time_s)
 
 
+def _with_cause(job: _OpenJob, case: Case) -> Case:
+    """A failure for want of others, be it of a whole definition, an action or the job, says so."""
+    if case.result != "fail" or case.hopeless is not None:
+        return case
+    if case.uuid is not None:  # a definition ends at the call that fails
+        before = next((each for each in reversed(job.cases) if each.suite == case.case), None)
+        return case if before is None else evolve(case, hopeless=before.hopeless)
+    return evolve(case, hopeless=job.in_vain.get(case.error.message)) if case.error else case
+
+
 def _cases(
-    body: object, line: int, first: int | None, last: int | None, reason: str | None
+    body: object, line: int, first: int | None, last: int | None, unmet: _Unmet | None
 ) -> Iterator[Case]:
     match body:
         case TestCaseResult():
@@ -244,9 +278,10 @@ def _cases(
                 units=body.units,
                 reference=body.reference,
                 duration_s=body.duration_s,
-                reason=reason,
+                reason=unmet.reason if unmet else None,
                 first_line=first,
                 last_line=last,
+                hopeless=unmet.hopeless if unmet else None,
             )
         case TestRunEnded():
             yield Case(

@@ -42,8 +42,14 @@ def _fields(job: Job, case: Case) -> Iterator[tuple[str, _Field]]:
         "extra": case.reason,
         "error_type": case.error.type if case.error else None,
         "error_msg": case.error.message if case.error else None,
+        "blame": _blame(case),
     }
     yield from ((name, value) for name, value in extra.items() if value is not None)
+
+
+def _blame(case: Case) -> str | None:
+    """Which jobs are to blame for a wait in vain, this one itself included if it is."""
+    return " ".join(map(str, case.hopeless.culprits)) if case.hopeless else None
 
 
 def _scalar(value: _Field) -> str:

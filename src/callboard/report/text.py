@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from callboard.events import Health
+from callboard.report.hopeless import HopelessWait
 from callboard.report.record import Case, Job, Run
 
 MOST_ROWS = 20
@@ -32,6 +33,11 @@ def summary(run: Run, directory: Path, console: Console) -> None:
     if len(failures) > MOST_FAILURES:
         console.print(f"and {len(failures) - MOST_FAILURES} lines more, see results.yaml")
     if failures:
+        console.print()
+    blame = list(_blame(run))
+    for line in blame[:MOST_FAILURES]:
+        console.print(Text(printable(line), style="yellow"))
+    if blame:
         console.print()
     if run.jobs:
         console.print(_table(run.jobs))
@@ -63,6 +69,34 @@ def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
         yield head
         for line in lines:
             yield Padding(Text(line, style="red"), (0, 0, 0, 2))
+
+
+def _blame(run: Run) -> Iterator[str]:
+    """Who made whom wait in vain, a line for each call and its culprits."""
+    roles = {job.id: job.role or "job" for job in run.jobs}
+    alike: dict[tuple[str, tuple[int, ...]], list[HopelessWait]] = {}
+    for wait in run.hopeless:
+        alike.setdefault((wait.call, wait.culprits), []).append(wait)
+    for (call, culprits), waits in alike.items():
+        guilty = _jobs([(job, roles.get(job, "job")) for job in culprits])
+        victims = _jobs(
+            [
+                (each.job, each.role or "job")
+                for each in sorted(waits, key=lambda wait: wait.job)
+                if each.is_victim
+            ]
+        )
+        where = waits[0].where
+        at = f" ({where.file}:{where.line})" if where else ""
+        if victims:
+            yield f"to blame: {guilty}; {victims} waited in vain in {call}{at}"
+        else:
+            yield f"to blame: {guilty}, which waited for each other in {call}{at}"
+
+
+def _jobs(jobs: list[tuple[int, str]]) -> str:
+    names = ", ".join(f"{job} ({role})" for job, role in jobs[:3])
+    return f"{names} and {len(jobs) - 3} more" if len(jobs) > 3 else names
 
 
 def _heading(role: str | None, jobs: list[Job]) -> str:

@@ -1,0 +1,70 @@
+"""What a group's coordination answers: requests are granted, refused, or found hopeless."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from attrs import frozen
+
+from callboard.events import MemberState
+
+Ticket = tuple[int, int]
+"""A request that may have to wait: the member's job id, and the member's own number for it."""
+
+Data = Mapping[int, Mapping[str, str]]
+"""What was sent under one ID: key and value, by the sender's job id."""
+
+NO_DATA: Data = MappingProxyType({})
+
+Kind = Literal["wait", "wait-all", "sync", "start"]
+
+
+@frozen
+class Grant:
+    """A waiting request is satisfied; `data` is shared by all that were released together."""
+
+    ticket: Ticket
+    data: Data = NO_DATA
+
+
+@frozen
+class Refusal:
+    """A request can never be satisfied; `reason` says why in the job writer's words."""
+
+    ticket: Ticket
+    reason: str
+
+
+@frozen
+class Absent:
+    """A member that a wait still needs, and what it is doing."""
+
+    member: int
+    state: MemberState
+
+
+@frozen
+class Hopeless:
+    """A waiting request can't be satisfied any more; it waits on until it is withdrawn.
+
+    Attributes:
+        ticket: The request.
+        kind: What it asks.
+        id: The message or sync ID.
+        role: The role that it waits for, if any.
+        certain: Whether that is known, or presumed.
+        missing: Who would have had to act; for a `wait`, any of them.
+        culprits: Who is to blame: members that ended, not for want of others; where all live,
+            those that wait for each other; who waits for what nobody sends, for itself.
+    """
+
+    ticket: Ticket
+    kind: Kind
+    id: str
+    role: str | None
+    certain: bool
+    missing: tuple[Absent, ...]
+    culprits: tuple[int, ...]
+
+
+Effect = Grant | Refusal | Hopeless

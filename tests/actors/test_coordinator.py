@@ -1,0 +1,205 @@
+"""The coordinator: who waits in vain is told so, in time, unless somebody still works."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from attrs import define, field
+
+from callboard.actors.coordination import Coordination
+from callboard.actors.coordinator import REPORT_S, Coordinator, Patience
+from callboard.actors.effects import Ticket
+from callboard.actors.members import Member
+from callboard.actors.messages import (
+    Answer,
+    AskBusy,
+    Call,
+    CoordinatorMessage,
+    Disband,
+    GiveUp,
+    Granted,
+    Join,
+    Leave,
+    Refused,
+    Send,
+    Start,
+    Sync,
+    Wait,
+    WaitAll,
+    Withdraw,
+)
+from callboard.events import Absentee, Event, WaitHopeless
+from callboard.journal import Journal
+from callboard.runtime import Actor, ActorRef, ActorSystem, Request
+
+pytestmark = pytest.mark.asyncio
+
+ROLES = {1: "server", 2: "client", 3: "client"}
+
+
+class Protocol(Actor[Call | GiveUp | AskBusy]):
+    """A member that says by turns whether it is busy, and at last that it isn't."""
+
+    def __init__(self, busy: list[bool]) -> None:
+        self._busy = busy
+
+    async def receive(self, message: Call | GiveUp | AskBusy) -> bool | None:
+        if not isinstance(message, AskBusy):
+            return None
+        return self._busy.pop(0) if self._busy else False
+
+
+@define
+class Bench:
+    """A coordinator of a server and two clients."""
+
+    ref: ActorRef[CoordinatorMessage] = field(init=False)
+    events: list[Event] = field(factory=list[Event])
+    answers: dict[Ticket, Answer] = field(factory=dict[Ticket, Answer])
+    answered_s: dict[Ticket, float] = field(factory=dict[Ticket, float])
+    reported: anyio.Event = field(factory=anyio.Event)
+
+    def note(self, event: Event) -> None:
+        self.events.append(event)
+        self.reported.set()
+
+    @property
+    def reports(self) -> list[WaitHopeless]:
+        return [each.body for each in self.events if isinstance(each.body, WaitHopeless)]
+
+    async def ask(self, request: Request[Answer], ticket: Ticket) -> None:
+        self.answers[ticket] = await self.ref.ask(request)
+        self.answered_s[ticket] = anyio.current_time()
+
+    def reason(self, ticket: Ticket) -> str:
+        answer = self.answers[ticket]
+        assert isinstance(answer, Refused)
+        return answer.reason
+
+
+@asynccontextmanager
+async def bench(
+    patience: Patience,
+    *,
+    busy: list[bool] | None = None,
+    senders: Callable[[str], frozenset[str]] | None = None,
+) -> AsyncIterator[Bench]:
+    group = Bench()
+    journal = Journal(anyio.current_time, sinks=[group.note])
+    members = {job: Member(job, role) for job, role in ROLES.items()}
+    async with ActorSystem() as system:
+        ref = system.spawn(
+            lambda: Coordinator(Coordination(ROLES.items(), senders), members, journal, patience),
+            "coordinator",
+        )
+        group.ref = ref
+        for job in ROLES:
+            own = busy if busy is not None and job == 2 else []
+            protocol = system.spawn(lambda own=own: Protocol(own), f"protocol-{job}")  # type: ignore[misc]
+            await ref.tell(Join(job, protocol))
+        yield group
+
+
+AT_ONCE = Patience(grace_s=600)
+SOON = Patience(grace_s=0.05)
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (Sync((2, 1), "met", 7), "lava-sync met can never be satisfied"),
+        (WaitAll((2, 1), "x", "server", 7), "lava-wait-all x can never be satisfied"),
+        (Start((2, 1), "server", 7), "the delayed start can never be satisfied"),
+    ],
+)
+async def test_what_needs_a_member_that_ends_fails_at_once_and_blames_it(
+    request_: Request[Answer], text: str
+) -> None:
+    async with bench(AT_ONCE) as group, anyio.create_task_group() as tasks:
+        tasks.start_soon(group.ask, request_, (2, 1))
+        await anyio.wait_all_tasks_blocked()
+        assert group.answers == {}
+        await group.ref.tell(Leave(1))
+    assert group.reason((2, 1)) == f"{text}: 1 (server) ended without it"
+    [report] = group.events
+    assert (report.cause, report.body) == (7, group.reports[0])
+    assert (group.reports[0].certain, group.reports[0].culprits) == (True, (1,))
+    assert Absentee(1, "server", "ended") in group.reports[0].missing
+
+
+async def test_without_fail_fast_it_is_only_reported_and_may_be_withdrawn() -> None:
+    async with bench(Patience(fail_fast=False, grace_s=0.0)) as group:
+        asked = group.ref.ask(Sync((2, 1), "met"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: asked)
+            await anyio.wait_all_tasks_blocked()
+            await group.ref.tell(Leave(1))
+            assert await group.ref.ask(Withdraw((2, 1))) == (1, 3)
+            tasks.cancel_scope.cancel()
+    assert [report.certain for report in group.reports] == [True]
+
+
+async def test_a_group_in_which_all_wait_is_reported_and_then_failed() -> None:
+    async with bench(SOON) as group, anyio.create_task_group() as tasks:
+        await group.ref.tell(Leave(1))
+        tasks.start_soon(group.ask, Wait((2, 1), "ready"), (2, 1))
+        tasks.start_soon(group.ask, Wait((3, 1), "ready"), (3, 1))
+    text = "lava-wait ready presumably can never be satisfied: 1 (server) ended without it"
+    assert group.reason((2, 1)) == group.reason((3, 1)) == text
+    assert [(each.job, each.certain, each.culprits) for each in group.reports] == [
+        (2, False, (1,)),
+        (3, False, (1,)),
+    ]
+
+
+async def test_a_wait_whose_only_senders_have_ended_fails_while_others_work() -> None:
+    async with bench(SOON, senders=lambda _id: frozenset({"server"})) as group:
+        await group.ref.tell(Leave(1))
+        await group.ask(Wait((2, 1), "ready"), (2, 1))
+    assert "1 (server) ended without it" in group.reason((2, 1))
+
+
+async def test_a_group_in_which_somebody_works_aside_is_failed_only_afterwards() -> None:
+    busy = [True]
+    async with bench(SOON, busy=busy) as group, anyio.create_task_group() as tasks:
+        await group.ref.tell(Leave(1))
+        began_s = anyio.current_time()
+        tasks.start_soon(group.ask, Wait((2, 1), "ready"), (2, 1))
+        tasks.start_soon(group.ask, Wait((3, 1), "ready"), (3, 1))
+    assert busy == []
+    assert len(group.reports) == 2
+    # It was asked about twice, and the second time a second after the first.
+    assert all(each - began_s > REPORT_S for each in group.answered_s.values())
+
+
+async def test_what_somebody_sends_from_aside_ends_the_waiting() -> None:
+    async with bench(SOON, busy=[True] * 100) as group, anyio.create_task_group() as tasks:
+        for job in ROLES:
+            tasks.start_soon(group.ask, Wait((job, 1), "ready"), (job, 1))
+        await group.reported.wait()
+        await group.ref.tell(Send(2, "ready", {"k": "v"}))
+    assert list(group.answers.values()) == [Granted({2: {"k": "v"}})] * 3
+
+
+async def test_any_request_begins_the_time_anew() -> None:
+    grace_s = 0.3
+    async with bench(Patience(grace_s=grace_s)) as group, anyio.create_task_group() as tasks:
+        for job in ROLES:
+            tasks.start_soon(group.ask, Wait((job, 1), "ready"), (job, 1))
+        await anyio.sleep(grace_s / 2)
+        await group.ref.tell(Send(2, "other", {}))
+        sent_s = anyio.current_time()
+    assert all(each - sent_s >= grace_s - 0.01 for each in group.answered_s.values())
+
+
+async def test_whoever_ends_with_the_whole_group_is_not_missed() -> None:
+    async with bench(Patience(grace_s=0.0)) as group, anyio.create_task_group() as tasks:
+        tasks.start_soon(group.ask, Sync((2, 1), "met"), (2, 1))
+        await anyio.wait_all_tasks_blocked()
+        await group.ref.tell(Disband())
+        await group.ref.tell(Leave(1))
+        await group.ref.tell(Leave(3))
+        await group.ref.tell(Leave(2))
+    assert group.reports == []
+    assert group.reason((2, 1)) == "the job has ended"
