@@ -167,7 +167,7 @@ class Action(Actor[ActionMessage]):
             if attempt < attempts:
                 interval_s = self.plan.block.failure_retry_interval_s if self.plan.block else 1
                 if anyio.current_time() + interval_s >= deadline_s:
-                    break
+                    return _without_time(failed, f"{attempt} of {attempts}")
                 await anyio.sleep(interval_s)
         return failed or done
 
@@ -205,6 +205,13 @@ class Action(Actor[ActionMessage]):
         finally:
             with anyio.CancelScope(shield=True):
                 await child.cancel()
+
+
+def _without_time(failed: Done, attempt: str) -> Done:
+    """A failure after which there was no time to try again (LAVA: retry actions)."""
+    assert failed.failure is not None
+    text = f"{failed.failure.message} (attempt {attempt}; no time was left for another)"
+    return evolve(failed, failure=evolve(failed.failure, message=text))
 
 
 def action(plan: PipelineAction, context: JobContext) -> Actor[ActionMessage]:

@@ -10,7 +10,12 @@ from callboard.actors import action as action_module
 from callboard.actors.action import action
 from callboard.actors.context import JobContext
 from callboard.actors.drivers.bare import BareNode
-from callboard.actors.errors import InfrastructureError, JobError, LAVATimeoutError
+from callboard.actors.errors import (
+    InfrastructureError,
+    JobError,
+    LAVATimeoutError,
+    MultinodeTimeout,
+)
 from callboard.actors.messages import Done, JobData, JobMessage, Run
 from callboard.definition import NodeJob, PipelineAction, read_text, split
 from callboard.events import ActionEnded, ActionStarted, Event, Message
@@ -175,6 +180,27 @@ async def test_an_error_that_will_not_pass_is_not_tried_again(bench: Bench) -> N
     bench.work("one", step)
     await bench.run(plan("retry", plan("one", level="1.1"), retries=3))
     assert attempts == [1]
+
+
+async def test_without_time_for_another_attempt_the_failure_says_so(bench: Bench) -> None:
+    step, attempts = failing(JobError("x"))
+    bench.work("one", step)
+    top = plan("retry", plan("one", level="1.1"), retries=3)
+    assert top.block is not None
+    top = evolve(top, block=evolve(top.block, failure_retry_interval_s=60))
+    done = await bench.run(top, within_s=30)
+    assert attempts == [1]
+    assert done.failure is not None
+    assert done.failure.type == "JobError"
+    assert done.failure.message == "x (attempt 1 of 3; no time was left for another)"
+
+
+async def test_a_call_that_failed_is_not_tried_again(bench: Bench) -> None:
+    step, attempts = failing(MultinodeTimeout("x"))
+    bench.work("one", step)
+    done = await bench.run(plan("retry", plan("one", level="1.1"), retries=3))
+    assert done.failure is not None
+    assert (attempts, done.failure.type) == ([1], "MultinodeTimeout")
 
 
 async def test_repeat_runs_as_often_as_it_says_and_keeps_the_last_failure(bench: Bench) -> None:

@@ -82,8 +82,9 @@ class Nodes:
             case TestCaseResult(result=result):
                 self._count(node, result)
             case CallMade(limit_s=limit) if limit is not None:
+                name = "" if body.call == "start" else f" {body.id}"
                 role = f" {body.role}" if body.role else ""
-                node.waiting[event.seq] = (f"{body.call} {body.id}{role}", event.time_s)
+                node.waiting[event.seq] = (f"{body.call}{name}{role}", event.time_s)
             case WaitHopeless() if event.cause in node.waiting:
                 what, since_s = node.waiting[event.cause]
                 node.waiting[event.cause] = (f"{what} in vain", since_s)

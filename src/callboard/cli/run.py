@@ -64,7 +64,7 @@ _FOLDER = Path("callboard-runs")
     "--no-fail-fast",
     is_flag=True,
     envvar="CALLBOARD_NO_FAIL_FAST",
-    help="Let waits that can't be satisfied run into their limits; in this version all do.",
+    help="Only report waits that nobody can satisfy any more; let them run into their limits.",
 )
 @click.option(
     "--deadlock-grace",
@@ -73,7 +73,7 @@ _FOLDER = Path("callboard-runs")
     show_default=True,
     metavar="S",
     envvar="CALLBOARD_DEADLOCK_GRACE",
-    help="Seconds after which a group in which all wait counts as stuck; no effect yet.",
+    help="Seconds without any call after which a group in which all wait is given up as stuck.",
 )
 @click.option(
     "--no-sandbox",
