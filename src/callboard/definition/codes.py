@@ -132,7 +132,8 @@ CB064 two time-outs
     documentation says; LAVA's split lets the group's win.
 CB065 key of the other kind of role
     LAVA's strict schema allows `host_role` only in roles with `connection`, and
-    `environment` only in roles with `device_type`.
+    `environment` only in roles with `device_type`. Its server needs `host_role` beside
+    `expect_role`, so roles of devices that start later have it too.
 CB066 bad pin
     `device` pins a role to one device, so its count is 1; a connection can't be pinned,
     since it runs where its host is.

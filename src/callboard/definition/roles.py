@@ -163,9 +163,11 @@ def _check_host(roles: Roles, role: Role, section: Section) -> None:
             hint = f"LAVA wants both; often `{second}` is the same role"
             message = f"{section.title} has `{first}`, but no `{second}`"
             report("CB058", section.key(first), message, hint)
-    if role.connection is None and role.host_role is not None:
+    if role.connection is None and role.host_role is not None and role.delayed_by is None:
         message = f"{section.title} is a device, and still has `host_role`"
-        hint = "LAVA's strict schema refuses it; its server needs it beside `expect_role`"
+        hint = (
+            "remove it; LAVA's server needs it beside `expect_role`, its strict schema refuses it"
+        )
         section.warning("CB065", section.key("host_role"), message, hint)
     if role.connection is not None and "environment" in section:
         message = f"{section.title} is a connection, and still has `environment`"
