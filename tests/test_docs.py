@@ -48,6 +48,33 @@ def test_a_python_example_prints_what_the_page_says(
     assert ran.stdout == expected
 
 
+def definition_examples() -> list[tuple[str, str]]:
+    """Page and line, and text, of each job definition."""
+    found: list[tuple[str, str]] = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in re.finditer(r"^```yaml\n(job_name:.*?)^```", text, re.MULTILINE | re.DOTALL):
+            found.append((f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", match[1]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, id=where) for where, text in definition_examples()]
+)
+def test_a_job_definition_runs_to_its_end(text: str, tmp_path: Path) -> None:
+    (tmp_path / "example.yaml").write_text(text)
+    ran = subprocess.run(
+        [sys.executable, "-m", "callboard", "run", "example.yaml", "-q"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"CALLBOARD_STATE": str(tmp_path / "state")},
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 BROKEN = """\
 job_name: broken
 visibility: public
