@@ -15,6 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _EXAMPLE = re.compile(
     r"^```python\n(.*?)^```\n(?:^```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL
 )
+_DEFINITION = re.compile(r"^```yaml\n(job_name:.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def python_examples() -> list[tuple[str, str, str]]:
@@ -53,8 +54,10 @@ def definition_examples() -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for page in PAGES:
         text = page.read_text()
-        for match in re.finditer(r"^```yaml\n(job_name:.*?)^```", text, re.MULTILINE | re.DOTALL):
-            found.append((f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", match[1]))
+        found += [
+            (f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", match[1])
+            for match in _DEFINITION.finditer(text)
+        ]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from callboard.report import schema
 
+ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(str(files("callboard.scenarios")))
 CALLBOARD = [sys.executable, "-m", "callboard"]
 
@@ -264,3 +266,19 @@ def test_ctrl_c_before_anything_runs_is_an_interruption(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert json.loads(stdout)["status"] == "canceled"
     assert "Traceback" not in stderr
+
+
+def test_describe_shows_which_action_calls_and_who_begins_later(tmp_path: Path) -> None:
+    [text] = re.findall(
+        r"^```yaml\n(job_name: delayed.*?)^```",
+        (ROOT / "docs/multinode.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    (tmp_path / "delayed.yaml").write_text(text)
+    shown = callboard(tmp_path, "describe", "delayed.yaml").stdout
+    assert "3 multinode-test  30 s; lava-start client\n" in shown
+    assert "role client: qemu, at most 10 min, begins after server\n" in shown
+    found = document(callboard(tmp_path, "describe", "delayed.yaml", "--json"))
+    assert [each["calls"] for each in found["jobs"][0]["pipeline"] if each["calls"]] == [
+        ["lava-start client"]
+    ]

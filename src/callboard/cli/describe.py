@@ -9,6 +9,7 @@ from callboard.cli.application import output, verb
 from callboard.cli.inputs import definition
 from callboard.cli.output import as_json, plain
 from callboard.definition import NodeJob, PipelineAction, pipeline, split
+from callboard.definition.model import Call
 
 Planned = tuple[NodeJob, tuple[PipelineAction, ...]]
 
@@ -58,6 +59,7 @@ def _action(action: PipelineAction) -> dict[str, object]:
         "namespace": action.namespace,
         "timeout": action.duration_s,
         "skipped": skip_reason(action),
+        "calls": [_call(call) for call in action.calls],
         "children": [_action(child) for child in action.children],
     }
 
@@ -75,12 +77,21 @@ def _headline(same: list[Planned]) -> str:
     role = f", role {first.role.name}" if first.role else ""
     tags = f", tags {', '.join(first.tags)}" if first.tags else ""
     limit = f", at most {_limit(first.timeouts.job_s)}"
-    return f"{ids}{role}: {_device(first)}{tags}{limit}"
+    return f"{ids}{role}: {_device(first)}{tags}{limit}{_rules(first)}"
+
+
+def _rules(job: NodeJob) -> str:
+    """What the job's role means for its group."""
+    if job.role is None:
+        return ""
+    start = f", begins after {job.role.delayed_by}" if job.role.delayed_by else ""
+    return start + (", essential" if job.role.essential else "")
 
 
 def _device(job: NodeJob) -> str:
-    if job.role is not None and job.role.host_role is not None:
-        return f"a guest on the device of {job.role.host_role}"
+    role = job.role
+    if role is not None and role.connection is not None:
+        return f"a guest on the device of {role.host_role}"
     return job.device_type or "no device"
 
 
@@ -89,8 +100,15 @@ def _lines(actions: Sequence[PipelineAction]) -> Iterator[str]:
         depth = action.level.count(".") + 1
         reason = skip_reason(action)
         note = f"  skipped: {reason}" if reason else f"  {_limit(action.duration_s)}"
-        yield f"{'  ' * depth}{action.level} {action.name}{note}"
+        calls = "".join(f"; {_call(call)}" for call in action.calls)
+        yield f"{'  ' * depth}{action.level} {action.name}{note}{calls}"
         yield from _lines(action.children)
+
+
+def _call(call: Call) -> str:
+    """A call in the words of the definition, e.g. `lava-wait addr`."""
+    words = (call.request, call.message_id, call.role, ", ".join(call.roles))
+    return " ".join(word for word in words if word)
 
 
 def _limit(seconds: int) -> str:
