@@ -22,7 +22,7 @@ to decide.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from attrs import define, field
@@ -39,6 +39,7 @@ from callboard.actors.effects import (
     Ticket,
 )
 from callboard.actors.semantics import DOCUMENTED, Semantics
+from callboard.definition.senders import Senders
 from callboard.events import MemberState
 
 _MOST_MEMBERS_IN_A_CIRCLE = 64
@@ -86,14 +87,14 @@ class Coordination:
 
     Args:
         members: Job id and role of every node of the group; ids are unique.
-        senders: The roles that may send an ID; None when any may.
+        senders: Which roles send which IDs; None when any may send any.
         semantics: Where the rules are read from.
     """
 
     def __init__(
         self,
         members: Iterable[tuple[int, str]],
-        senders: Callable[[str], frozenset[str]] | None = None,
+        senders: Senders | None = None,
         semantics: Semantics = DOCUMENTED,
     ) -> None:
         self._roles = dict(members)
@@ -331,7 +332,7 @@ class Coordination:
         """Whether nobody lives who may still send what `queue` waits for."""
         if queue.kind != "wait" or self._senders is None:
             return False
-        return not any(self._living[role] for role in self._senders(queue.id))
+        return not any(self._living[role] for role in self._senders.possible(queue.id))
 
     def _culprits(self, missing: tuple[int, ...]) -> tuple[int, ...]:
         """The ended members nearest to those missing, along who waits for whom, else a circle."""
@@ -380,7 +381,7 @@ class Coordination:
         match queue.kind:
             case "wait":
                 sent = self._messages[queue.id].sent
-                roles = self._senders(queue.id) if self._senders else self._counts.keys()
+                roles = self._senders.likely(queue.id) if self._senders else self._counts.keys()
                 return (m for m, role in self._roles.items() if role in roles and m not in sent)
             case "wait-all":
                 sent = self._messages[queue.id].sent

@@ -35,6 +35,10 @@ from callboard.runtime import Actor, ActorRef, Reply
 REPORT_S = 1.0
 """Seconds after which a wait that is presumably hopeless is reported."""
 
+_CONFIRM_S = 0.1
+"""Seconds between the two times that members are asked: what a node has just printed, maybe a
+call, is on its way for a moment although nothing runs on the node any more."""
+
 
 @frozen
 class Patience:
@@ -68,7 +72,15 @@ class _Survey:
 
     tickets: frozenset[Ticket]
     left: int
+    again: bool
     busy: bool = False
+
+
+@frozen
+class _Again:
+    """Time to ask once more those that were not busy in a survey."""
+
+    tickets: frozenset[Ticket]
 
 
 @frozen
@@ -79,7 +91,7 @@ class _Busy:
     busy: bool
 
 
-class Coordinator(Actor[CoordinatorMessage | _Look | _Busy]):
+class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
     """Answers the calls of a group's members, and sees when nobody can answer them any more.
 
     Args:
@@ -109,11 +121,14 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy]):
         self._reported: set[Ticket] = set()
         self._report_s = min(REPORT_S, patience.grace_s)
 
-    async def receive(self, message: CoordinatorMessage | _Look | _Busy) -> object:
+    async def receive(self, message: CoordinatorMessage | _Look | _Busy | _Again) -> object:
         """Apply one request and answer everything that it releases."""
         match message:
             case _Look():
                 self._look()
+                return None
+            case _Again(tickets):
+                self._ask_again(tickets)
                 return None
             case _Busy(survey, busy):
                 self._answered(survey, busy=busy)
@@ -240,11 +255,28 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy]):
         self._doubted_s = {each.ticket: known_s.get(each.ticket, self._asked_s) for each in found}
         return [(each, now_s - self._doubted_s[each.ticket]) for each in found]
 
-    def _ask(self, due: list[Hopeless]) -> None:
+    def _due(self, tickets: frozenset[Ticket]) -> list[Hopeless]:
+        """Those of `tickets` that are still due to be failed."""
+        return [
+            found
+            for found, age_s in self._ages()
+            if found.ticket in tickets and age_s >= self._patience.grace_s
+        ]
+
+    def _ask_again(self, tickets: frozenset[Ticket]) -> None:
+        self._looking = False
+        if self._disbanded:
+            return
+        if due := self._due(tickets):
+            self._ask(due, again=True)
+        elif self._coordination.suspicious:
+            self._look_in(self._report_s)
+
+    def _ask(self, due: list[Hopeless], *, again: bool = False) -> None:
         """Ask those that wait whether they work aside: that might still end the waiting."""
         waiting = dict.fromkeys(each.ticket[0] for each in due)
         asked = [self._protocols[each] for each in waiting if each in self._protocols]
-        survey = _Survey(frozenset(each.ticket for each in due), len(asked))
+        survey = _Survey(frozenset(each.ticket for each in due), len(asked), again)
         self._looking = True  # whatever the answers are, they lead to the next look
         for protocol in asked:
             self.context.pipe(
@@ -256,11 +288,15 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy]):
         survey.busy = survey.busy or busy
         if survey.left:
             return
-        if not (survey.busy or self._disbanded):
-            for found, age_s in self._ages():
-                if found.ticket in survey.tickets and age_s >= self._patience.grace_s:
-                    self._report(found)
-                    self._fail(found)
+        if not survey.busy and not survey.again:
+            self.context.call_after(_CONFIRM_S, _Again(survey.tickets))
+            return
         self._looking = False
+        if self._disbanded:
+            return
+        if not survey.busy:
+            for found in self._due(survey.tickets):
+                self._report(found)
+                self._fail(found)
         if self._coordination.suspicious:
             self._look_in(max(REPORT_S, self._patience.grace_s) if survey.busy else self._report_s)

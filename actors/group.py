@@ -24,6 +24,7 @@ from callboard.actors.messages import (
     StartJob,
 )
 from callboard.definition.model import NodeJob, PipelineAction
+from callboard.definition.senders import Senders
 from callboard.events import Failure, JobCreated, JobEnded
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, ChildFailed, Terminated
@@ -45,11 +46,11 @@ class Rules:
     """How a group's coordination works.
 
     Attributes:
-        senders: The roles that may send a message ID, None when any may.
+        senders: Which roles send which IDs; None when any may send any.
         patience: What happens to waits that can't be satisfied any more.
     """
 
-    senders: Callable[[str], frozenset[str]] | None = None
+    senders: Senders | None = None
     patience: Patience = field(factory=Patience)
 
 

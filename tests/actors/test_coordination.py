@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from callboard.actors.coordination import Coordination
 from callboard.actors.effects import Data, Effect, Grant, Hopeless, Refusal, Ticket
 from callboard.actors.semantics import LAVA
+from callboard.definition.senders import Senders, Sends
 
 IDS = st.sampled_from(["a", "b", "lava_start"])
 KEYS = st.sampled_from(["ip", "port", "empty"])
@@ -404,7 +405,8 @@ def test_who_waits_for_one_that_waits_for_an_ended_member_blames_that_one() -> N
 
 def test_a_wait_whose_senders_have_all_ended_is_presumed_hopeless_though_others_work() -> None:
     group = Coordination(
-        [(1, "server"), (2, "client"), (3, "client")], lambda _id: frozenset({"server"})
+        [(1, "server"), (2, "client"), (3, "client")],
+        Senders({"server": Sends(frozenset({"ready"}))}),
     )
     assert group.wait((2, 1), "ready") == []
     assert group.presumed() == []
@@ -417,7 +419,7 @@ def test_a_wait_whose_senders_have_all_ended_is_presumed_hopeless_though_others_
 
 
 def test_who_waits_for_what_nobody_ever_sends_is_to_blame() -> None:
-    group = Coordination([(1, "a"), (2, "b")], lambda _id: frozenset())
+    group = Coordination([(1, "a"), (2, "b")], Senders({}))
     group.wait((1, 1), "redy")
     [presumed] = group.presumed()
     assert (presumed.missing, presumed.culprits) == ((), (1,))

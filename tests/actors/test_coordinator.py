@@ -1,6 +1,6 @@
 """The coordinator: who waits in vain is told so, in time, unless somebody still works."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -29,6 +29,7 @@ from callboard.actors.messages import (
     WaitAll,
     Withdraw,
 )
+from callboard.definition.senders import Senders, Sends
 from callboard.events import Absentee, Event, WaitHopeless
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, ActorSystem, Request
@@ -83,7 +84,7 @@ async def bench(
     patience: Patience,
     *,
     busy: list[bool] | None = None,
-    senders: Callable[[str], frozenset[str]] | None = None,
+    senders: Senders | None = None,
 ) -> AsyncIterator[Bench]:
     group = Bench()
     journal = Journal(anyio.current_time, sinks=[group.note])
@@ -154,7 +155,7 @@ async def test_a_group_in_which_all_wait_is_reported_and_then_failed() -> None:
 
 
 async def test_a_wait_whose_only_senders_have_ended_fails_while_others_work() -> None:
-    async with bench(SOON, senders=lambda _id: frozenset({"server"})) as group:
+    async with bench(SOON, senders=Senders({"server": Sends(frozenset({"ready"}))})) as group:
         await group.ref.tell(Leave(1))
         await group.ask(Wait((2, 1), "ready"), (2, 1))
     assert "1 (server) ended without it" in group.reason((2, 1))

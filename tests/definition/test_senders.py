@@ -65,8 +65,8 @@ def group(*steps: str) -> Definition:
 )
 def test_a_step_that_sends_an_id_is_found(step: str) -> None:
     senders = Senders.of(group(step))
-    assert senders("ready") == {"talker"}
-    assert senders("other") == frozenset()
+    assert senders.possible("ready") == senders.likely("ready") == {"talker"}
+    assert senders.possible("other") == senders.likely("other") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,38 @@ def test_a_step_that_sends_an_id_is_found(step: str) -> None:
         'sh -c "$COMMAND"',
         "curl -s http://x/y | sh",
         "/opt/tests/all",
+        "run-suite --all",
+        "nohup run-suite &",
+        "lava-test-case all --shell ./all.sh",
+        "lava-background-process-start x --cmd 'run-suite'",
+        "x=$(run-suite)",
+        "if run-suite; then echo; fi",
+        "echo 'it; run-suite",
     ],
 )
 def test_what_is_computed_or_can_not_be_read_may_send_anything(step: str) -> None:
-    assert Senders.of(group(step))("other") == {"talker"}
+    senders = Senders.of(group(step))
+    assert senders.possible("other") == senders.likely("other") == {"talker"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "true",
+        "for i in 1 2; do echo $i; done",
+        'test $(grep -c ip= /tmp/x) = 3 && echo "don\'t; run this"',
+        "lava-test-case up --shell 'ping -c 1 10.0.0.1'",
+        "A=1 B='2 3' echo x > /dev/null 2>&1",
+        "if [ -e /tmp/x ]; then cat /tmp/x; else exit 1; fi",
+        "case $x in a) echo a;; esac",
+    ],
+)
+def test_plain_steps_send_no_more_than_they_say(step: str) -> None:
+    assert Senders.of(group(step)).possible("other") == frozenset()
 
 
 def test_a_call_of_an_action_sends_too() -> None:
-    assert Senders.of(group("lava-wait ready"))("deployed") == {"quiet"}
+    assert Senders.of(group("lava-wait ready")).possible("deployed") == {"quiet"}
 
 
 def fetched(folder: Path | None) -> Definition:
@@ -107,15 +131,18 @@ def fetched(folder: Path | None) -> Definition:
     return with_files(plain)
 
 
-def test_scripts_that_come_with_a_definition_are_read(tmp_path: Path) -> None:
+def test_scripts_that_come_with_a_definition_are_read_but_may_run_others(tmp_path: Path) -> None:
     (tmp_path / "talk.sh").write_text("#!/bin/sh\nlava-send ready\n")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\xff\xfe")
     senders = Senders.of(fetched(tmp_path))
-    assert "talker" in senders("ready")
-    assert senders("other") == frozenset()
+    assert senders.likely("deployed") == {"quiet"}
+    assert senders.possible("deployed") == {"talker", "quiet"}
+    assert "talker" in senders.likely("ready")
 
 
-def test_more_than_can_be_read_in_no_time_may_send_anything(tmp_path: Path) -> None:
-    with (tmp_path / "image").open("wb") as file:
-        file.truncate(100 * 2**20)
-    assert "talker" in Senders.of(fetched(tmp_path))("other")
+def test_a_definition_that_was_not_fetched_may_send_anything() -> None:
+    plain = group("true")
+    [source] = plain.blocks[1].definitions
+    block = evolve(plain.blocks[1], definitions=(evolve(source, inline=None),))
+    senders = Senders.of(evolve(plain, blocks=(plain.blocks[0], block, *plain.blocks[2:])))
+    assert senders.possible("other") == {"talker"}

@@ -1,11 +1,12 @@
-"""Which roles may send a message: as far as their definitions can be read without running them.
+"""Which roles may send a message, as far as their definitions can be read without running them.
 
-This is a guess that is right for plain steps. It decides who is blamed for a wait that nobody
-satisfies, and whether that is presumed before its limit; it never refuses a definition.
+It decides who is blamed for a wait that nobody satisfies, and whether such a wait is given up
+before its limit; it never refuses a definition. A step is taken to send no more than it says only
+if every command in it is known not to run others.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from attrs import field, frozen
@@ -16,34 +17,45 @@ _SEND = re.compile(
     r"lava-send[ \t]+(?:'([^'$]+)'|\"([^\"$`\\]+)\"|([\w.:/+@%-]+)(?=[\s;&|)'\"]|$))"
 )
 _ANY_SEND = re.compile(r"lava-send\b")
-_UNREAD = re.compile(
-    r"(?:^|[\s;&|({`])(?:\.|source|eval|exec|sh|bash|dash|ash|python3?|perl|make|curl|wget|git)\s"
-    r"|(?:^|[\s;&|({`])\.{0,2}/[\w./-]+",
-    re.MULTILINE,
-)
+_SEPARATOR = re.compile(r"\$?\(|[`;&|(){}\n!]|\b(?:if|then|else|elif|do|while|until|time)\b")
+_COMMAND = re.compile(r"\s*(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*([^\s<>]*)")
+_HELPER = re.compile(r"--(?:cmd|shell)\b")
+_ASSIGNMENT = re.compile(r"\w+=\S*|\d*>.*|\d+")
 _MOST_BYTES = 4 * 2**20
+_COMMANDS = """
+: [ [[ alias apt apt-get arping awk basename break case cat cd chmod chown cmp continue cp curl cut
+date dd df dhclient diff dirname dmesg done dpkg du echo egrep esac ethtool exit export expr false
+fgrep fi file for free getent git grep gunzip gzip head host hostname id ifconfig install iperf
+iperf3 ip iw jobs kill killall ln ls lsblk lscpu lsmod lspci lsusb md5sum mkdir mknod mktemp
+modprobe mount mv nc nslookup opkg passwd pgrep pidof ping ping6 pkill printenv printf ps pwd read
+readlink realpath reboot return rm rmdir rpm scp sed seq service set sha256sum shift sleep sort ss
+stat stty sync sysctl systemctl tail tar tee test touch tr trap true truncate ulimit umask umount
+uname uniq unset unzip uptime wait wc wget which whoami yum
+"""
+_KNOWN = frozenset(_COMMANDS.split())
+"""Commands that run nothing that a definition could have brought along."""
 
 
 @frozen
-class _Sends:
-    """What some steps send: `ids`, and maybe more if they are `open`."""
+class Sends:
+    """What a role sends: `ids`, and maybe more if its definitions are `open`."""
 
     ids: frozenset[str] = frozenset()
     open: bool = False
 
-    def __or__(self, other: "_Sends") -> "_Sends":
-        return _Sends(self.ids | other.ids, self.open or other.open)
+    def __or__(self, other: "Sends") -> "Sends":
+        return Sends(self.ids | other.ids, self.open or other.open)
 
 
 @frozen
 class Senders:
-    """The roles of a definition by what they send.
+    """The roles of a group by what they send.
 
     Attributes:
         sends: What each role sends.
     """
 
-    sends: dict[str, _Sends] = field(repr=False)
+    sends: Mapping[str, Sends] = field(repr=False)
 
     @classmethod
     def of(cls, definition: Definition) -> "Senders":
@@ -56,52 +68,84 @@ class Senders:
             }
         )
 
-    def __call__(self, message_id: str) -> frozenset[str]:
-        """The roles that may send `message_id`; none if it is in nobody's definitions."""
+    def possible(self, message_id: str) -> frozenset[str]:
+        """The roles that may send `message_id`; none if that can be ruled out."""
         return frozenset(
-            role for role, sends in self.sends.items() if sends.open or message_id in sends.ids
+            role for role, each in self.sends.items() if each.open or message_id in each.ids
         )
 
+    def likely(self, message_id: str) -> frozenset[str]:
+        """The roles whose definitions name it; those that may send it where none does."""
+        named = frozenset(role for role, each in self.sends.items() if message_id in each.ids)
+        return named or self.possible(message_id)
 
-def _of_blocks(blocks: Iterable[Block]) -> _Sends:
-    found = _Sends()
+
+def _of_blocks(blocks: Iterable[Block]) -> Sends:
+    found = Sends()
     for block in blocks:
         called = {call.message_id for call in block.calls if call.request == "lava-send"}
-        found |= _Sends(frozenset(each for each in called if each is not None))
+        found |= Sends(frozenset(each for each in called if each is not None))
         for source in block.definitions:
             found |= _of_source(source)
-        found |= _Sends(open=block.kind == "test" and block.test_kind != "shell")
+        found |= Sends(open=block.kind == "test" and block.test_kind != "shell")
     return found
 
 
-def _of_source(source: TestSource) -> _Sends:
+def _of_source(source: TestSource) -> Sends:
     definition, fetched = source.definition, source.fetched
     if definition is None:
-        return _Sends(open=True)
-    steps = "\n".join(step.text for step in (*definition.install.steps, *definition.run))
-    found = _of_text(steps)
+        return Sends(open=True)
+    steps = [step.text for step in (*definition.install.steps, *definition.run)]
+    found = Sends()
+    for step in steps:
+        found |= _of_text(step) | Sends(open=not all(map(_is_known, _commands(step))))
     folders = [fetched.folder, *(path for _, path in fetched.repositories)] if fetched else []
-    files = [text for folder in folders if folder is not None for text in _files(folder)]
-    for text in files:
-        found |= _of_text(text)
-    # What a step runs is in the files that came with it, or nowhere to be read.
-    return found | _Sends(open=not files and _UNREAD.search(steps) is not None)
+    for folder in filter(None, folders):
+        # Its scripts may run what is not among its files.
+        found |= Sends(open=True)
+        for text in _files(folder):
+            found |= _of_text(text)
+    return found
 
 
-def _of_text(text: str) -> _Sends:
+def _of_text(text: str) -> Sends:
     literal = [match[1] or match[2] or match[3] for match in _SEND.finditer(text)]
-    return _Sends(frozenset(literal), len(_ANY_SEND.findall(text)) > len(literal))
+    return Sends(frozenset(literal), len(_ANY_SEND.findall(text)) > len(literal))
+
+
+def _commands(step: str) -> Iterator[str]:
+    """The words of a step that may be commands; a few more than there are, for it is a guess."""
+    plain = _without_texts(step)
+    if "'" in plain:
+        yield "'"  # what it opens or closes can't be told
+    for part in _SEPARATOR.split(plain):
+        match = _COMMAND.match(part)
+        if match and match[1]:
+            yield match[1]
+
+
+def _without_texts(step: str) -> str:
+    """A step without what stands in quotes, unless a helper runs that as a command."""
+    if _HELPER.search(step):
+        return re.sub(r"['\"]", ";", _HELPER.sub(";", step))
+    return re.sub(r"'[^']*'|\"[^\"$`]*\"", "x", step)
+
+
+def _is_known(word: str) -> bool:
+    return (
+        word in _KNOWN
+        or word.startswith(("lava-", "-", "#"))
+        or _ASSIGNMENT.fullmatch(word) is not None
+    )
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The texts below `folder` that call helpers, as much as can be read in no time."""
+    """The texts below `folder`, as much as can be read in no time."""
     left = _MOST_BYTES
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or ".git" in path.parts:
             continue
-        size = path.stat().st_size
-        left -= size
+        left -= path.stat().st_size
         if left < 0:
-            yield "lava-send $"  # too much to read: anything may be sent
             return
         yield path.read_bytes().decode(errors="replace")
