@@ -132,7 +132,6 @@ WHEN = Topic(
             exit_code=2,
             errors=(("CB085", "has no action `umount-retry`"),),
             today="nothing is said",
-            unmet="--strict looks only at what a device would skip",
         ),
     ),
 )

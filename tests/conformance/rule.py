@@ -65,7 +65,6 @@ class Rule:
         warnings: Parts of what is said of the definition though it runs.
         under_s: The run takes less than that, in seconds.
         today: What LAVA does today, where that is known to differ from its documentation.
-        unmet: What of callboard is in the way; the rule doesn't hold yet.
     """
 
     name: str
@@ -83,7 +82,6 @@ class Rule:
     warnings: tuple[str, ...] = ()
     under_s: float | None = None
     today: str | None = None
-    unmet: str | None = None
 
     @property
     def path(self) -> Path:
