@@ -168,6 +168,17 @@ STARTS = Topic(
             ),
         ),
         Rule(
+            "start-in-a-chain",
+            "A role that starts late can release another one.",
+            _START,
+            trace=(
+                "host: send lava_start",
+                "second: starts",
+                "second: send lava_start",
+                "third: starts",
+            ),
+        ),
+        Rule(
             "start-needs-request",
             "expect_role without the request lava-start delays nothing.",
             _START,
