@@ -62,7 +62,6 @@ WHEN = Topic(
             "The calls of multinode-test are made before any of its definitions runs.",
             _WHEN,
             trace=(
-                "node: begins multinode-test",
                 "other: send go",
                 "node: wait go pass",
                 "node: begins 0_first",
