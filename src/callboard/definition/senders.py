@@ -20,7 +20,7 @@ _ANY_SEND = re.compile(r"lava-send\b")
 _SEPARATOR = re.compile(r"\$?\(|[`;&|(){}\n!]|\b(?:if|then|else|elif|do|while|until|time)\b")
 _COMMAND = re.compile(r"\s*(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*([^\s<>]*)")
 _HELPER = re.compile(r"--(?:cmd|shell)\b")
-_ASSIGNMENT = re.compile(r"\w+=\S*|\d*>.*|\d+")
+_ASSIGNMENT = re.compile(r"\w+=\S*|\d*>.*|\d+|[=!<>]+")
 _MOST_BYTES = 4 * 2**20
 _COMMANDS = """
 : [ [[ alias apt apt-get arping awk basename break case cat cd chmod chown cmp continue cp curl cut

@@ -90,8 +90,11 @@ def _blame(run: Run) -> Iterator[str]:
         at = f" ({where.file}:{where.line})" if where else ""
         if victims:
             yield f"to blame: {guilty}; {victims} waited in vain in {call}{at}"
-        else:
+        elif len(culprits) > 1:
             yield f"to blame: {guilty}, which waited for each other in {call}{at}"
+        else:
+            what = "itself" if waits[0].missing else "what nobody sends"
+            yield f"to blame: {guilty}, which waited for {what} in {call}{at}"
 
 
 def _jobs(jobs: list[tuple[int, str]]) -> str:
