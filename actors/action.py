@@ -79,15 +79,14 @@ class Action(Actor[ActionMessage]):
         """Level and name, as failures name the action."""
         return f"{self.plan.level} {self.plan.name}"
 
-    @property
-    def overdue(self) -> str:
-        """What to say when the time is up: the action's own, or what was left above it."""
+    def overdue(self) -> ActionError:
+        """What to raise when the time is up: the action's own, or what was left above it."""
         if self._cut_short:
             limit = (
                 f"the time of the action above it, or of the job ({self.job.job.timeouts.job_s} s)"
             )
-            return f"{self.plan.name} was still running when {limit} was up"
-        return f"{self.plan.name} did not end within {self.plan.duration_s} s"
+            return JobError(f"{self.plan.name} was still running when {limit} was up")
+        return JobError(f"{self.plan.name} did not end within {self.plan.duration_s} s")
 
     def emit(self, body: ActionStarted | ActionEnded | Message) -> None:
         """Record an event of this action."""
@@ -116,7 +115,7 @@ class Action(Actor[ActionMessage]):
         assert scope.cancelled_caught, "else it has returned"
         if self.job.protocol is not None:
             await self.job.protocol.tell(GiveUp())
-        raise JobError(self.overdue)
+        raise self.overdue()
 
     async def _run(self, run: Run) -> Done:
         deadline_s = self.start(run)
@@ -194,7 +193,7 @@ class Action(Actor[ActionMessage]):
         with anyio.CancelScope(deadline=deadline_s) as scope:
             data = await work(self.job, self.plan, data)
         if scope.cancelled_caught:
-            raise JobError(self.overdue)
+            raise self.overdue()
         return data
 
     async def _child(self, plan: PipelineAction, run: Run) -> Done:

@@ -6,12 +6,11 @@ LAVA: actions and protocols; docs/multinode.md has the table of requests.
 from collections.abc import Mapping, Sequence
 
 from callboard.actors.context import JobContext
-from callboard.actors.coordination import START
 from callboard.actors.effects import Data
 from callboard.actors.errors import JobError, MultinodeTimeout
 from callboard.actors.members import Member
-from callboard.actors.messages import Call, JobData, Refused
-from callboard.definition.calls import MULTINODE
+from callboard.actors.messages import Call, Granted, JobData, Refused
+from callboard.definition.calls import MULTINODE, START
 from callboard.definition.model import Call as WrittenCall
 from callboard.definition.model import PipelineAction
 from callboard.events import CallName, LogLevel, Message, Where
@@ -78,8 +77,9 @@ class Calls:
             return data
         call = self._call(written)
         answer = await protocol.ask(call)
-        if isinstance(answer, Refused):
-            raise MultinodeTimeout(answer.reason)
+        if not isinstance(answer, Granted):
+            reason = answer.reason if isinstance(answer, Refused) else "the call was given up"
+            raise MultinodeTimeout(reason)
         wanted = written.message or {}
         if call.call not in ("wait", "wait-all") or not any(map(_is_placeholder, wanted.values())):
             return data

@@ -27,6 +27,7 @@ from types import MappingProxyType
 
 from attrs import define, field
 
+from callboard.actors.blame import Knot, culprits
 from callboard.actors.effects import (
     NO_DATA,
     Absent,
@@ -39,12 +40,9 @@ from callboard.actors.effects import (
     Ticket,
 )
 from callboard.actors.semantics import DOCUMENTED, Semantics
+from callboard.definition.calls import START
 from callboard.definition.senders import Senders
 from callboard.events import MemberState
-
-_MOST_MEMBERS_IN_A_CIRCLE = 64
-START = "lava_start"
-"""The message ID that releases delayed starts (LAVA: lava-start)."""
 
 
 @define(eq=False)
@@ -186,7 +184,7 @@ class Coordination:
             return self._refuse_late(ticket)
         messages = self._messages[message_id]
         if messages.sent:
-            return [Grant(ticket, messages.data())]
+            return self._pass(ticket, messages.data())
         if messages.waits is None:
             messages.waits = _Queue("wait", message_id)
         return self._enqueue(ticket, messages.waits)
@@ -201,7 +199,7 @@ class Coordination:
         if role is None and not messages.sent and not self._semantics.waits_unsent:
             return [Refusal(ticket, f"nobody has sent '{message_id}' yet")]
         if self._have_sent(messages, role, self._roles[ticket[0]]):
-            return [Grant(ticket, messages.data())]
+            return self._pass(ticket, messages.data())
         queue = messages.waits_all.get(role)
         if queue is None:
             queue = messages.waits_all[role] = _Queue("wait-all", message_id, role)
@@ -219,7 +217,7 @@ class Coordination:
             return self._enqueue(ticket, sync.waits)
         if not self._semantics.passes_again:
             sync.called.clear()
-        return [*self._release(sync.waits), Grant(ticket)]
+        return [*self._release(sync.waits), *self._pass(ticket)]
 
     def start(self, ticket: Ticket, role: str) -> list[Effect]:
         """Grant `ticket` as soon as every member of `role` has released the asker's role."""
@@ -229,20 +227,20 @@ class Coordination:
             return self._refuse_role(ticket, role)
         asker = self._roles[ticket[0]]
         if self._may_start(role, asker):
-            return [Grant(ticket)]
+            return self._pass(ticket)
         queue = self._starts.get((role, asker))
         if queue is None:
             queue = self._starts[role, asker] = _Queue("start", START, role, asker)
         return self._enqueue(ticket, queue)
 
-    def withdraw(self, ticket: Ticket, culprits: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def withdraw(self, ticket: Ticket, to_blame: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Forget a request whose member has stopped waiting.
 
         A withdrawn sync still counts as called.
 
         Args:
             ticket: The request.
-            culprits: Whom the member can blame for all that follows from giving up.
+            to_blame: Whom the member can blame for all that follows from giving up.
 
         Returns:
             The members that it was waiting for; any of them would have done for a wait. Empty
@@ -251,8 +249,8 @@ class Coordination:
         queue = self._waiting.get(ticket)
         if queue is None:
             return ()
-        if culprits:
-            self._blame.setdefault(ticket[0], culprits)
+        if to_blame:
+            self._blame.setdefault(ticket[0], to_blame)
         missing = tuple(self._missing(queue))
         self._dequeue(ticket)
         return missing
@@ -277,43 +275,74 @@ class Coordination:
         self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
         effects: list[Effect] = [Refusal(ticket, "the job has ended") for ticket in own]
         for queue in list(self._queues):
-            effects += self._hopeless(queue, queue.tickets)
+            effects += self._certain(queue, queue.tickets)
         return effects
 
     # Waits that can't be satisfied
 
-    def presumed(self) -> list[Hopeless]:
+    def presumed(self) -> list[Ticket]:
         """The requests that are presumably hopeless now, whether they were reported or not."""
+        queues = self._queues if self.stuck else self._abandoned
+        return [ticket for queue in queues for ticket in queue.tickets]
+
+    def judge(self, tickets: Iterable[Ticket]) -> list[Hopeless]:
+        """Why waiting requests are presumably hopeless, and who is to blame."""
+        wanted = set(tickets)
+        queues = list(self._queues)
+        missing = [tuple(self._missing(queue)) for queue in queues]
+        knots = [
+            Knot([ticket[0] for ticket in queue.tickets], needed, self._guilty(queue, needed))
+            for queue, needed in zip(queues, missing, strict=True)
+        ]
         return [
-            self._judge(queue, ticket, missing, culprits, certain=False)
-            for queue in (self._queues if self.stuck else self._abandoned)
-            for missing in [tuple(self._missing(queue))]
-            for culprits in [self._culprits(missing)]
+            self._hopeless(ticket, queue, self._absent(needed), blamed, certain=False)
+            for queue, needed, blamed in zip(queues, missing, culprits(knots), strict=True)
             for ticket in queue.tickets
+            if ticket in wanted
         ]
 
-    def _hopeless(self, queue: _Queue, tickets: Iterable[Ticket]) -> list[Effect]:
+    def _certain(self, queue: _Queue, tickets: Iterable[Ticket]) -> list[Effect]:
         """What to say of `tickets` in `queue`: for certain hopeless, and not said before."""
-        if not self._is_certain(queue):
-            return []
-        missing = tuple(self._missing(queue))
-        culprits = self._culprits(missing)
         fresh = [ticket for ticket in tickets if ticket not in self._reported]
+        if not fresh or not self._is_certain(queue):
+            return []
         self._reported.update(fresh)
-        return [self._judge(queue, each, missing, culprits, certain=True) for each in fresh]
+        missing = tuple(self._missing(queue))
+        absent, blamed = self._absent(missing), self._guilty(queue, missing)
+        return [self._hopeless(each, queue, absent, blamed, certain=True) for each in fresh]
 
-    def _judge(
-        self,
-        queue: _Queue,
+    @staticmethod
+    def _hopeless(
         ticket: Ticket,
-        missing: tuple[int, ...],
-        culprits: tuple[int, ...],
+        queue: _Queue,
+        absent: tuple[Absent, ...],
+        blamed: tuple[int, ...],
         *,
         certain: bool,
     ) -> Hopeless:
-        absent = tuple(Absent(each, self._state(each)) for each in missing)
-        to_blame = culprits or (ticket[0],)  # who waits for what nobody ever sends
+        to_blame = blamed or (ticket[0],)  # who waits for what nobody ever sends
         return Hopeless(ticket, queue.kind, queue.id, queue.role, certain, absent, to_blame)
+
+    def _absent(self, missing: tuple[int, ...]) -> tuple[Absent, ...]:
+        return tuple(Absent(each, self._state(each)) for each in missing)
+
+    def _guilty(self, queue: _Queue, missing: tuple[int, ...]) -> tuple[int, ...]:
+        """Who is to blame for the missing that have ended: they, or who kept them from it."""
+        found: dict[int, None] = {}
+        for member in missing:
+            if member in self._ended[None]:
+                kept_from_it = self._would_have_acted(queue, self._roles[member])
+                blamed = self._blame.get(member, ()) if kept_from_it else ()
+                found.update(dict.fromkeys(blamed or (member,)))
+        return tuple(found)
+
+    def _would_have_acted(self, queue: _Queue, role: str) -> bool:
+        """Whether the definitions of `role` do what `queue` waits for, as far as is known."""
+        if self._senders is None:
+            return True
+        if queue.kind == "sync":
+            return role in self._senders.callers(queue.id)
+        return role in self._senders.possible(queue.id)
 
     def _is_certain(self, queue: _Queue) -> bool:
         """Whether `queue` needs a member that has ended without acting."""
@@ -333,39 +362,6 @@ class Coordination:
         if queue.kind != "wait" or self._senders is None:
             return False
         return not any(self._living[role] for role in self._senders.possible(queue.id))
-
-    def _culprits(self, missing: tuple[int, ...]) -> tuple[int, ...]:
-        """The ended members nearest to those missing, along who waits for whom, else a circle."""
-        ended = self._ended[None]
-        for layer in self._layers(missing):
-            if blamed := [each for each in layer if each in ended]:
-                found = (culprit for each in blamed for culprit in self._blame.get(each, (each,)))
-                return tuple(dict.fromkeys(found))
-        if len(self._roles) > _MOST_MEMBERS_IN_A_CIRCLE:
-            return missing
-        reached = {each for layer in self._layers(missing) for each in layer}
-        circles = [self._needed_by(each) or {each} for each in sorted(reached)]
-        return tuple(sorted(min(circles, key=len, default=())))
-
-    def _needed_by(self, member: int) -> set[int]:
-        """All members that `member` waits for, directly or through others."""
-        queues = [self._waiting[ticket] for ticket in self._tickets.get(member, ())]
-        first = tuple(dict.fromkeys(each for queue in queues for each in self._missing(queue)))
-        return {each for layer in self._layers(first) for each in layer}
-
-    def _layers(self, members: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """`members`, then those that they wait for, and so on; no queue is followed twice."""
-        seen: set[_Queue] = set()
-        while members:
-            yield members
-            fresh = {
-                self._waiting[ticket]: None
-                for each in members
-                for ticket in self._tickets.get(each, ())
-                if self._waiting[ticket] not in seen
-            }
-            seen.update(fresh)
-            members = tuple(dict.fromkeys(each for one in fresh for each in self._missing(one)))
 
     def _state(self, member: int) -> MemberState:
         if member in self._ended[None]:
@@ -417,10 +413,11 @@ class Coordination:
         self._tickets.setdefault(ticket[0], {})[ticket] = None
         if self._is_abandoned(queue):
             self._abandoned[queue] = None
-        return self._hopeless(queue, [ticket])
+        return self._certain(queue, [ticket])
 
     def _dequeue(self, ticket: Ticket) -> None:
         queue = self._waiting.pop(ticket)
+        self._reported.discard(ticket)
         del queue.tickets[ticket]
         if not queue.tickets:
             del self._queues[queue]
@@ -450,7 +447,12 @@ class Coordination:
         data = messages.data() if messages else NO_DATA
         for ticket in tickets:
             self._dequeue(ticket)
-        return [Grant(ticket, data) for ticket in tickets]
+        return [effect for ticket in tickets for effect in self._pass(ticket, data)]
+
+    def _pass(self, ticket: Ticket, data: Data = NO_DATA) -> list[Effect]:
+        """Grant a request: what its member failed to do before is no excuse any more."""
+        self._blame.pop(ticket[0], None)
+        return [Grant(ticket, data)]
 
     def _refuse_late(self, ticket: Ticket) -> list[Effect]:
         return [Refusal(ticket, "the group has ended")]

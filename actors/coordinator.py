@@ -14,6 +14,7 @@ from callboard.actors.messages import (
     AskBusy,
     CoordinatorMessage,
     Disband,
+    GivenUp,
     Granted,
     Join,
     Leave,
@@ -35,7 +36,9 @@ from callboard.runtime import Actor, ActorRef, Reply
 REPORT_S = 1.0
 """Seconds after which a wait that is presumably hopeless is reported."""
 
-_CONFIRM_S = 0.1
+_LONGEST_ANSWER_S = 10.0
+
+CONFIRM_S = 0.3
 """Seconds between the two times that members are asked: what a node has just printed, maybe a
 call, is on its way for a moment although nothing runs on the node any more."""
 
@@ -118,7 +121,7 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._disbanded = False
         self._looking = False
         self._doubted_s: dict[Ticket, float] = {}
-        self._reported: set[Ticket] = set()
+        self._reported: dict[Ticket, bool] = {}
         self._report_s = min(REPORT_S, patience.grace_s)
 
     async def receive(self, message: CoordinatorMessage | _Look | _Busy | _Again) -> object:
@@ -136,7 +139,7 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
             case _:
                 answer = self._request(message)
         self._asked_s = anyio.current_time()
-        if self._coordination.suspicious and not (self._looking or self._disbanded):
+        if self._coordination.suspicious and not self._looking:
             self._look_in(self._report_s)
         return answer
 
@@ -157,7 +160,9 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
                 self._open[message.ticket] = _Open(self.context.defer(message), message.cause)
                 self._apply(self._wait(message))
             case Withdraw(ticket):
-                self._open.pop(ticket, None)
+                if (open_ := self._open.pop(ticket, None)) is not None:
+                    open_.reply.send(GivenUp())
+                    self._reported.pop(ticket, None)
                 return state.withdraw(ticket)
             case _:
                 assert_never(message)
@@ -192,15 +197,18 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
 
     def _answer(self, ticket: Ticket, answer: Answer) -> None:
         self._open.pop(ticket).reply.send(answer)
-        self._reported.discard(ticket)
+        self._reported.pop(ticket, None)
 
     # Hopeless waits
 
     def _report(self, found: Hopeless) -> None:
-        if found.ticket not in self._reported:
-            self._reported.add(found.ticket)
-            cause = self._open[found.ticket].cause
-            self._journal.emit(self.context.address, self._body(found), cause)
+        """Record what is found, once; and again when what was presumed has become certain."""
+        known = self._reported.get(found.ticket)
+        if known is not None and known >= found.certain:
+            return
+        self._reported[found.ticket] = found.certain
+        cause = self._open[found.ticket].cause
+        self._journal.emit(self.context.address, self._body(found), cause)
 
     def _fail(self, found: Hopeless) -> None:
         self._coordination.withdraw(found.ticket, found.culprits)
@@ -223,64 +231,60 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
     def _look(self) -> None:
         """Report what has presumably been hopeless for long enough, and ask before it is failed."""
         self._looking = False
-        if self._disbanded:
-            return
         ages_s = self._ages()
-        for found, age_s in ages_s:
-            if age_s >= self._report_s:
+        old = [ticket for ticket, age_s in ages_s.items() if age_s >= self._report_s]
+        if unreported := [ticket for ticket in old if ticket not in self._reported]:
+            for found in self._coordination.judge(unreported):
                 self._report(found)
-        due = [found for found, age_s in ages_s if age_s >= self._patience.grace_s]
-        if not self._patience.fail_fast:
-            waits_s = [self._report_s - age_s for _, age_s in ages_s]
-        elif due:
+        due = frozenset(t for t, age_s in ages_s.items() if age_s >= self._patience.grace_s)
+        if due and self._patience.fail_fast:
             self._ask(due)
             return
-        else:
-            waits_s = [
-                (self._report_s if age_s < self._report_s else self._patience.grace_s) - age_s
-                for _, age_s in ages_s
-            ]
+        steps_s = [self._report_s, *([self._patience.grace_s] if self._patience.fail_fast else [])]
+        waits_s = [step_s - age_s for age_s in ages_s.values() for step_s in steps_s]
         if coming := [wait_s for wait_s in waits_s if wait_s > 0]:
             self._look_in(min(coming))
 
-    def _ages(self) -> list[tuple[Hopeless, float]]:
+    def _ages(self) -> dict[Ticket, float]:
         """What is presumably hopeless, and for how long it has been, in seconds.
 
         When all members wait, any request of theirs is a sign of life and begins the time anew;
         a wait whose senders have ended is not helped by what others do.
         """
+        if self._disbanded:
+            return {}
         now_s = anyio.current_time()
-        found = self._coordination.presumed()
         known_s = {} if self._coordination.stuck else self._doubted_s
-        self._doubted_s = {each.ticket: known_s.get(each.ticket, self._asked_s) for each in found}
-        return [(each, now_s - self._doubted_s[each.ticket]) for each in found]
+        self._doubted_s = {
+            ticket: known_s.get(ticket, self._asked_s) for ticket in self._coordination.presumed()
+        }
+        return {ticket: now_s - since_s for ticket, since_s in self._doubted_s.items()}
 
-    def _due(self, tickets: frozenset[Ticket]) -> list[Hopeless]:
+    def _due(self, tickets: frozenset[Ticket]) -> frozenset[Ticket]:
         """Those of `tickets` that are still due to be failed."""
-        return [
-            found
-            for found, age_s in self._ages()
-            if found.ticket in tickets and age_s >= self._patience.grace_s
-        ]
+        ages_s = self._ages()
+        return frozenset(t for t in tickets if ages_s.get(t, -1.0) >= self._patience.grace_s)
 
     def _ask_again(self, tickets: frozenset[Ticket]) -> None:
         self._looking = False
-        if self._disbanded:
-            return
         if due := self._due(tickets):
             self._ask(due, again=True)
         elif self._coordination.suspicious:
             self._look_in(self._report_s)
 
-    def _ask(self, due: list[Hopeless], *, again: bool = False) -> None:
+    def _ask(self, due: frozenset[Ticket], *, again: bool = False) -> None:
         """Ask those that wait whether they work aside: that might still end the waiting."""
-        waiting = dict.fromkeys(each.ticket[0] for each in due)
+        waiting = sorted({ticket[0] for ticket in due})
         asked = [self._protocols[each] for each in waiting if each in self._protocols]
-        survey = _Survey(frozenset(each.ticket for each in due), len(asked), again)
+        survey = _Survey(due, len(asked), again)
         self._looking = True  # whatever the answers are, they lead to the next look
         for protocol in asked:
             self.context.pipe(
-                protocol, AskBusy(), lambda outcome: _Busy(survey, busy=bool(outcome.value))
+                protocol,
+                AskBusy(),
+                # Who doesn't say is given the benefit of the doubt.
+                lambda outcome: _Busy(survey, busy=outcome.value is not False),
+                timeout_s=_LONGEST_ANSWER_S,
             )
 
     def _answered(self, survey: "_Survey", *, busy: bool) -> None:
@@ -289,13 +293,11 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         if survey.left:
             return
         if not survey.busy and not survey.again:
-            self.context.call_after(_CONFIRM_S, _Again(survey.tickets))
+            self.context.call_after(CONFIRM_S, _Again(survey.tickets))
             return
         self._looking = False
-        if self._disbanded:
-            return
         if not survey.busy:
-            for found in self._due(survey.tickets):
+            for found in self._coordination.judge(self._due(survey.tickets)):
                 self._report(found)
                 self._fail(found)
         if self._coordination.suspicious:

@@ -8,7 +8,6 @@ import anyio
 from callboard.actors.action import action
 from callboard.actors.connection import Connection
 from callboard.actors.context import JobContext
-from callboard.actors.coordination import START
 from callboard.actors.drivers import Node
 from callboard.actors.members import Member
 from callboard.actors.messages import (
@@ -33,6 +32,7 @@ from callboard.actors.messages import (
     StartJob,
 )
 from callboard.actors.multinode import Multinode
+from callboard.definition.calls import START
 from callboard.definition.model import NodeJob, PipelineAction, Role
 from callboard.events import (
     Body,

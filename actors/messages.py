@@ -30,7 +30,12 @@ class Refused:
     reason: str
 
 
-Answer = Granted | Refused
+@frozen
+class GivenUp:
+    """The answer to a call that nobody waits for any more."""
+
+
+Answer = Granted | Refused | GivenUp
 
 
 @frozen
@@ -152,7 +157,15 @@ class Call(Request[Answer]):
 
 @frozen
 class GiveUp:
-    """Nobody waits for the answers to the node's open calls any more."""
+    """Nobody waits any more for the answers to the node's open calls.
+
+    Attributes:
+        call: With `id` and `role`, the one call of a test that is meant; None for all of them.
+    """
+
+    call: CallName | None = None
+    id: str = ""
+    role: str | None = None
 
 
 @frozen

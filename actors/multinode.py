@@ -1,6 +1,7 @@
 """The MultiNode protocol of one job: its calls on their way to the coordinator and back."""
 
 import json
+from itertools import islice
 
 import anyio
 from attrs import frozen
@@ -12,6 +13,7 @@ from callboard.actors.messages import (
     AskBusy,
     Call,
     CoordinatorMessage,
+    GivenUp,
     GiveUp,
     Granted,
     Join,
@@ -26,7 +28,7 @@ from callboard.actors.messages import (
     Waiting,
     Withdraw,
 )
-from callboard.events import CallAnswered, CallMade
+from callboard.events import CallAnswered, CallMade, Result
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, AskTimeout, Outcome, Reply
 
@@ -55,10 +57,9 @@ class _Answered:
 
 @frozen
 class _Withdrawn:
-    """The coordinator knows that the call has been given up, `why` unless its limit has passed."""
+    """The coordinator has forgotten the call, whose limit has passed."""
 
     open: _Open
-    why: str | None
     outcome: Outcome[tuple[int, ...]]
 
 
@@ -100,15 +101,29 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
                 await self._call(message)
             case _Answered(open_, outcome):
                 self._answered(open_, outcome)
-            case _Withdrawn(open_, why, outcome):
+            case _Withdrawn(open_, outcome):
                 missing = outcome.value or ()
-                self._answer(open_, Refused(why or self._expired(open_.call, missing)))
+                self._answer(open_, Refused(self._expired(open_.call, missing)))
             case GiveUp():
-                for open_ in list(self._waiting.values()):
-                    self._withdraw(open_, "nobody waits for it any more")
+                for open_ in self._meant(message):
+                    del self._waiting[open_.number]
+                    await self._coordinator.tell(Withdraw((self._member.job, open_.number)))
+                    self._answer(open_, GivenUp())
             case AskBusy():
                 return await self._is_busy()
         return None
+
+    def _meant(self, message: GiveUp) -> list[_Open]:
+        """The calls that are given up: all, or the oldest of a test that is the one named."""
+        if message.call is None:
+            return list(self._waiting.values())
+        wanted = (message.call, message.id, message.role)
+        found = (
+            open_
+            for open_ in self._waiting.values()
+            if open_.call.in_shell and (open_.call.call, open_.call.id, open_.call.role) == wanted
+        )
+        return [*islice(found, 1)]
 
     async def _is_busy(self) -> bool:
         """Whether the node may call again by itself: only tests on it can, while one calls."""
@@ -183,17 +198,13 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
                 assert outcome.value is not None
                 self._answer(open_, outcome.value)
             case AskTimeout():
-                self._withdraw(open_)
+                self.context.pipe(
+                    self._coordinator,
+                    Withdraw((self._member.job, open_.number)),
+                    lambda outcome: _Withdrawn(open_, outcome),
+                )
             case error:
                 self._answer(open_, Refused(str(error)))
-
-    def _withdraw(self, open_: _Open, why: str | None = None) -> None:
-        self._waiting.pop(open_.number, None)
-        self.context.pipe(
-            self._coordinator,
-            Withdraw((self._member.job, open_.number)),
-            lambda outcome: _Withdrawn(open_, why, outcome),
-        )
 
     def _expired(self, call: Call, missing: tuple[int, ...]) -> str:
         what = "the start" if call.call == "start" else f"lava-{call.call} {call.id}"
@@ -205,19 +216,27 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
 
     def _answer(self, open_: _Open, answer: Answer) -> None:
         call = open_.call
-        received = isinstance(answer, Granted) and call.call in ("wait", "wait-all")
+        result: Result = "unknown"
+        reason = data = None
+        match answer:
+            case Granted():
+                result = "pass"
+                if call.call in ("wait", "wait-all"):
+                    data = {str(job): values for job, values in answer.data.items()}
+            case Refused():
+                result, reason = "fail", answer.reason
+            case GivenUp():
+                reason = f"lava-{call.call} {call.id}: the test waits for it no more"
         self._journal.emit(
             self.context.address,
             CallAnswered(
                 self._member.job,
                 call.call,
                 call.id,
-                result="pass" if isinstance(answer, Granted) else "fail",
+                result,
                 waited_s=round(anyio.current_time() - open_.made_s, 6),
-                reason=answer.reason if isinstance(answer, Refused) else None,
-                data={str(job): data for job, data in answer.data.items()}
-                if received and isinstance(answer, Granted)
-                else None,
+                reason=reason,
+                data=data,
             ),
             cause=open_.cause,
         )

@@ -124,6 +124,15 @@ class ApiCall:
 
 
 @frozen
+class CallGivenUp:
+    """A MultiNode helper ends without the answer that it has waited for."""
+
+    call: CallName
+    id: str
+    role: str | None = None
+
+
+@frozen
 class RunnerExited:
     """The runner has come to its end."""
 
@@ -170,6 +179,7 @@ Signal = (
     | FeedbackAsked
     | Noted
     | ApiCall
+    | CallGivenUp
     | RunnerExited
     | InstallError
     | InstallFailed
@@ -291,7 +301,11 @@ _TEST_SIGNALS: Mapping[str, Callable[[str], Signal | None]] = {
     "TESTEVENT": Noted,
 }
 
-_CALLS: Mapping[str, Literal["wait", "sync"]] = {"WAIT": "wait", "SYNC": "sync"}
+_CALLS: Mapping[str, Literal["wait", "wait-all", "sync"]] = {
+    "WAIT": "wait",
+    "WAIT_ALL": "wait-all",
+    "SYNC": "sync",
+}
 _KEY = re.compile(r"\s+(?=\w+=)", re.ASCII)
 _WHITE_SPACE = re.compile(r"\s+", re.ASCII)  # what is beyond ASCII belongs to the value
 
@@ -313,6 +327,9 @@ def _api_call(name: str, text: str) -> Signal:
             return ApiCall("wait-all", unescape(message_id))
         case "WAIT_ALL", [message_id, role]:
             return ApiCall("wait-all", unescape(message_id), unescape(role))
+        case "GIVE_UP", ["WAIT" | "SYNC" | "WAIT_ALL" as call, message_id, *roles]:
+            role = unescape(roles[0]) if roles else None
+            return CallGivenUp(_CALLS[call], unescape(message_id), role)
         case "SEND" | "WAIT" | "SYNC" | "WAIT_ALL", _:
             return Malformed(f"LAVA_{name} has too many or too few words: {text!r}", fatal=True)
         case _:

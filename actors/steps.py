@@ -15,18 +15,20 @@ class Steps:
 
     Attributes:
         steps: In order.
-        reached: Number of the step that made the last call that was found.
+        reached: Number of the step that made the last call that was found, -1 before the first.
     """
 
     steps: Sequence[Step]
-    reached: int = 0
+    reached: int = -1
 
-    def find(self, call: CallName, name: str) -> Where | None:
-        """The next step that calls `lava-<call> <name>`; None if no step can have done so."""
-        literal = re.compile(rf"lava-{call}\s+(['\"]?){re.escape(name)}\1(?![\w.:/+@%-])")
-        computed = re.compile(rf"lava-{call}\s+\S*[$`]")
-        order = [*range(self.reached, len(self.steps)), *range(self.reached)]
-        for pattern in (literal, computed):
+    def find(self, call: CallName, name: str, role: str | None = None) -> Where | None:
+        """The next step that calls `lava-<call> <name> [role]`; None if none can have done so."""
+        word, end = r"(['\"]?){}\{}", r"(?![\w.:/+@%-])"
+        literal = rf"lava-{call}\s+{word.format(re.escape(name), 1)}{end}"
+        whole = rf"{literal}\s+{word.format(re.escape(role), 2)}{end}" if role else literal
+        computed = rf"lava-{call}\s+\S*[$`]"
+        order = [*range(self.reached + 1, len(self.steps)), *range(self.reached + 1)]
+        for pattern in map(re.compile, (whole, literal, computed)):
             for number in order:
                 if pattern.search(self.steps[number].text):
                     self.reached = number

@@ -30,6 +30,7 @@ from callboard.actors.messages import (
     Detach,
     Done,
     Execute,
+    GivenUp,
     GiveUp,
     Granted,
     JobData,
@@ -160,6 +161,9 @@ class TestShell(Action):
         try:
             data = await self.call(first(self.plan), data, deadline_s)
             connection, prepare = self._prepare(data)
+        except anyio.get_cancelled_exc_class():
+            self.end("fail", failure=self.failure(Canceled("the job was canceled")))
+            raise
         except ActionError as error:
             failure = self.failure(error)
             self.end("fail", failure=failure)
@@ -198,14 +202,18 @@ class TestShell(Action):
 
     async def _expire(self, stage: _Stage) -> None:
         await stage.connection.tell(SendLines((_INTERRUPT,)))
-        text = self.overdue
-        if self.plan.name == "multinode-test":
-            raise TestError(text)
-        if self.plan.block is not None and self.plan.block.timeout_skip:
-            self._log("warning", f"{text}; the time-out says skip, so the job goes on")
+        error = self.overdue()
+        block = self.plan.block
+        if isinstance(error, LAVATimeoutError) and block is not None and block.timeout_skip:
+            self._log("warning", f"{error}; the time-out says skip, so the job goes on")
             await self._finish(None)
             return
-        raise LAVATimeoutError(text)
+        raise error
+
+    def overdue(self) -> ActionError:
+        """The tests of a group can't be skipped over (LAVA: time-outs by action)."""
+        kind = TestError if self.plan.name == "multinode-test" else LAVATimeoutError
+        return kind(str(super().overdue()))
 
     async def _finish(self, error: Exception | None) -> None:
         stage, self._stage = self._stage, None
@@ -297,6 +305,9 @@ class TestShell(Action):
                 await self._finish(None)
             case ApiCall():
                 await self._call(stage, signal, seq)
+            case signals.CallGivenUp():
+                if self.job.protocol is not None:
+                    await self.job.protocol.tell(GiveUp(signal.call, signal.id, signal.role))
             case signals.CommandEnded(token, status):
                 if token == _RUNNER_TOKEN:
                     raise TestError(f"the test runner was ended with status {status}")
@@ -423,7 +434,7 @@ class TestShell(Action):
         if run is None or run.source is None:
             return None
         place = run.source.place
-        return run.steps.find(signal.call, signal.id) or Where(
+        return run.steps.find(signal.call, signal.id, signal.role) or Where(
             place.file, place.line, place.column, run.source.name
         )
 
@@ -477,3 +488,5 @@ def _reply_lines(call: Call, answer: Answer) -> Iterator[str]:
             yield f"<LAVA_{api}_COMPLETE>"
         case Refused(reason):
             yield f"<LAVA_{api}_COMPLETE nack {escape(reason)}>"
+        case GivenUp():
+            pass

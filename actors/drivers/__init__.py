@@ -59,7 +59,7 @@ class Node(Protocol):
         ...
 
     async def busy(self) -> bool:
-        """Whether a process runs on the node besides its shells and what they wait for.
+        """Whether a process runs on the node besides its shells and the calls they wait for.
 
         Nothing runs on a node that is not prepared or has ended.
 

@@ -257,8 +257,8 @@ class CallAnswered:
     """The answer to a call.
 
     Attributes:
-        result: `pass` or `fail`.
-        reason: Why the call failed, None when it passed.
+        result: `pass`, `fail`, or `unknown` when nobody waits for the answer any more.
+        reason: Why the call did not pass, None when it did.
         data: What was received, by sender's job id; None when the call returns nothing.
         waited_s: Time from the call to its answer.
     """
@@ -311,10 +311,17 @@ class WaitHopeless:
     @property
     def text(self) -> str:
         """What it comes to, in one sentence; long lists of nodes are cut short."""
-        call = "the delayed start" if self.call == "start" else f"lava-{self.call} {self.id}"
+        call = "the delayed start" if self.call == "start" else self.written
         can = "can" if self.certain else "presumably can"
         needed = "; ".join(self._needed()) or "no node of the group ever sends it"
         return f"{call} {can} never be satisfied: {needed}"
+
+    @property
+    def written(self) -> str:
+        """The call as a definition has it, e.g. `lava-wait-all ready server`, or `lava-start`."""
+        if self.call == "start":
+            return "lava-start"
+        return " ".join(filter(None, (f"lava-{self.call}", self.id, self.role)))
 
     def _needed(self) -> Iterator[str]:
         """Those that are missing by what they do; only those that ended, where some have."""

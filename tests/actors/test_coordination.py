@@ -19,8 +19,6 @@ from hypothesis.stateful import (
 
 from callboard.actors.coordination import Coordination
 from callboard.actors.effects import Data, Effect, Grant, Hopeless, Refusal, Ticket
-from callboard.actors.semantics import LAVA
-from callboard.definition.senders import Senders, Sends
 
 IDS = st.sampled_from(["a", "b", "lava_start"])
 KEYS = st.sampled_from(["ip", "port", "empty"])
@@ -255,10 +253,8 @@ class TwoGroups(RuleBasedStateMachine):
         for coordination, model in self.groups:
             assert coordination.stuck == model.stuck() == coordination.suspicious
             found = coordination.presumed()
-            assert {each.ticket for each in found} == (
-                set(model.waiting) if model.stuck() else set()
-            )
-            for each in found:
+            assert set(found) == (set(model.waiting) if model.stuck() else set())
+            for each in coordination.judge(found):
                 self.judge(model, each, model.waiting[each.ticket])
 
 
@@ -307,10 +303,21 @@ def test_a_send_does_not_open_a_sync_of_the_same_id() -> None:
 
 
 def test_a_role_that_the_group_lacks_is_refused_and_the_roles_that_it_has_are_named() -> None:
-    [refusal] = trio().wait_all((1, 1), "x", "sever")
-    assert refusal == Refusal(
-        (1, 1), "no node of this group has the role 'sever' (it has client, server)"
-    )
+    refused = [
+        Refusal((1, 1), "no node of this group has the role 'sever' (it has client, server)")
+    ]
+    assert trio().wait_all((1, 1), "x", "sever") == refused
+    assert trio().start((1, 1), "sever") == refused
+
+
+def test_an_own_send_satisfies_a_wait_but_is_only_one_of_all() -> None:
+    group = trio()
+    assert group.wait_all((1, 1), "x") == []
+    group.send(1, "x", {})
+    assert list(grants(group.wait((1, 2), "x"))) == [(1, 2)]
+    group.send(2, "x", {})
+    assert group.wait_all((3, 1), "x") == []
+    assert list(grants(group.send(3, "x", {}))) == [(1, 1), (3, 1)]
 
 
 def test_a_withdrawn_sync_still_counts_as_called() -> None:
@@ -318,6 +325,13 @@ def test_a_withdrawn_sync_still_counts_as_called() -> None:
     group.sync((1, 1), "x")
     assert group.withdraw((1, 1)) == (2,)
     assert list(grants(group.sync((2, 1), "x"))) == [(2, 1)]
+
+
+def test_a_sync_that_all_have_passed_is_granted_at_once() -> None:
+    group = Coordination([(1, "a"), (2, "a")])
+    group.sync((1, 1), "x")
+    group.sync((2, 1), "x")
+    assert list(grants(group.sync((1, 2), "x"))) == [(1, 2)]
 
 
 TraceFunction = Callable[[FrameType, str, object], "TraceFunction"]
@@ -348,147 +362,3 @@ def lines_of_a_send(nodes: int) -> int:
 
 def test_a_send_costs_the_same_in_a_large_group() -> None:
     assert lines_of_a_send(10) == lines_of_a_send(1_000)
-
-
-# Members that end
-
-
-def judged(effects: list[Effect]) -> list[Hopeless]:
-    return [effect for effect in effects if isinstance(effect, Hopeless)]
-
-
-def test_the_culprit_of_a_chain_is_who_ended_of_its_own_accord() -> None:
-    group = trio()
-    group.sync((2, 1), "s")
-    [hopeless] = judged(group.leave(1))
-    assert (hopeless.ticket, hopeless.certain, hopeless.culprits) == ((2, 1), True, (1,))
-    group.withdraw((2, 1), hopeless.culprits)
-    group.wait_all((3, 1), "x", "client")
-    [chained] = judged(group.leave(2))
-    assert [(each.member, each.state) for each in chained.missing] == [
-        (2, "ended"),
-        (3, "waiting"),
-    ]
-    assert chained.culprits == (1,)
-
-
-def test_a_wait_that_is_hopeless_when_it_is_made_says_so_at_once() -> None:
-    group = trio()
-    group.leave(1)
-    [hopeless] = judged(group.sync((2, 1), "s"))
-    assert [each.member for each in hopeless.missing] == [1, 3]
-
-
-def test_what_an_ended_member_had_sent_still_counts() -> None:
-    group = Coordination([(1, "server"), (2, "client")])
-    group.send(1, "x", {"k": "v"})
-    group.leave(1)
-    assert grants(group.wait_all((2, 1), "x", "server")) == {(2, 1): {1: {"k": "v"}}}
-
-
-def test_the_culprits_of_a_circle_are_those_that_wait_for_each_other() -> None:
-    group = Coordination([(1, "a"), (2, "b"), (3, "c")])
-    group.wait_all((1, 1), "x", "b")
-    group.wait_all((2, 1), "y", "a")
-    group.wait_all((3, 1), "z", "a")
-    found = {each.ticket[0]: each.culprits for each in group.presumed()}
-    assert found == {1: (1, 2), 2: (1, 2), 3: (1, 2)}
-
-
-def test_who_waits_for_one_that_waits_for_an_ended_member_blames_that_one() -> None:
-    group = Coordination([(1, "a"), (2, "b"), (3, "c")])
-    group.leave(1)
-    group.wait_all((2, 1), "x", "a")
-    group.wait_all((3, 1), "y", "b")
-    assert {each.ticket[0]: each.culprits for each in group.presumed()} == {2: (1,), 3: (1,)}
-
-
-def test_a_wait_whose_senders_have_all_ended_is_presumed_hopeless_though_others_work() -> None:
-    group = Coordination(
-        [(1, "server"), (2, "client"), (3, "client")],
-        Senders({"server": Sends(frozenset({"ready"}))}),
-    )
-    assert group.wait((2, 1), "ready") == []
-    assert group.presumed() == []
-    assert group.leave(1) == []
-    [presumed] = group.presumed()
-    assert [each.member for each in presumed.missing] == [1]
-    assert (presumed.certain, presumed.culprits) == (False, (1,))
-    group.send(3, "ready", {})
-    assert group.presumed() == []
-
-
-def test_who_waits_for_what_nobody_ever_sends_is_to_blame() -> None:
-    group = Coordination([(1, "a"), (2, "b")], Senders({}))
-    group.wait((1, 1), "redy")
-    [presumed] = group.presumed()
-    assert (presumed.missing, presumed.culprits) == ((), (1,))
-
-
-def test_a_release_by_some_nodes_of_a_role_starts_nobody() -> None:
-    group = Coordination([(1, "server"), (2, "server"), (3, "client"), (4, "guest")])
-    group.start((3, 1), "server")
-    group.start((4, 1), "server")
-    assert group.send(1, "lava_start", {}) == []
-    assert list(grants(group.release(2, ["guest"]))) == [(4, 1)]
-    assert list(grants(group.send(2, "lava_start", {}))) == [(3, 1)]
-    assert group.release(2, ["client"]) == []
-
-
-# The semantics of LAVA's coordinator: each row of the table in `Semantics`
-
-
-def lava(*members: tuple[int, str]) -> Coordination:
-    return Coordination(members or [(1, "server"), (2, "server"), (3, "client")], semantics=LAVA)
-
-
-def test_lava_replaces_what_was_sent_before() -> None:
-    group = lava()
-    group.send(1, "x", {"a": "1"})
-    group.send(1, "x", {"b": "2"})
-    assert grants(group.wait((3, 1), "x")) == {(3, 1): {1: {"b": "2"}}}
-
-
-def test_lava_refuses_a_wait_all_before_the_first_send() -> None:
-    group = lava()
-    assert group.wait_all((3, 1), "x") == [Refusal((3, 1), "nobody has sent 'x' yet")]
-    group.send(1, "x", {})
-    assert group.wait_all((3, 2), "x") == []
-
-
-def test_lava_lets_the_first_node_of_a_role_speak_for_it() -> None:
-    group = lava()
-    group.wait_all((3, 1), "x", "server")
-    assert group.send(2, "x", {}) == []
-    assert list(grants(group.send(1, "x", {}))) == [(3, 1)]
-
-
-def test_lava_releases_a_role_that_has_sent_by_itself_what_it_waits_for() -> None:
-    group = lava((1, "server"), (2, "client"), (3, "client"))
-    group.wait_all((2, 1), "x", "server")
-    assert group.send(2, "x", {}) == []
-    assert list(grants(group.send(3, "x", {}))) == [(2, 1)]
-
-
-def test_lava_makes_all_meet_again_at_a_sync_that_is_called_again() -> None:
-    group = lava((1, "a"), (2, "a"))
-    group.sync((1, 1), "s")
-    assert list(grants(group.sync((2, 1), "s"))) == [(1, 1), (2, 1)]
-    assert group.sync((1, 2), "s") == []
-    assert list(grants(group.sync((2, 2), "s"))) == [(1, 2), (2, 2)]
-
-
-def test_lava_starts_a_role_when_the_first_node_of_the_other_has_sent() -> None:
-    group = lava()
-    group.start((3, 1), "server")
-    assert list(grants(group.send(1, "lava_start", {}))) == [(3, 1)]
-
-
-def test_lava_does_not_notice_the_end_of_a_member_but_counts_ends() -> None:
-    group = lava((1, "a"), (2, "a"))
-    group.sync((1, 1), "s")
-    assert group.leave(2) == []
-    assert (group.over, group.suspicious) == (False, False)
-    group.leave(2)
-    assert group.over
-    assert group.wait((1, 2), "x") == [Refusal((1, 2), "the group has ended")]

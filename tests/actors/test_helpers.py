@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from callboard.actors.overlay import Definition, Overlay, build, write
 from callboard.actors.signals import (
     ApiCall,
+    CallGivenUp,
     CaseEnded,
     CaseReference,
     CaseResult,
@@ -283,8 +284,33 @@ def test_a_wait_whose_console_closes_fails_and_keeps_the_cache(node: Node) -> No
     waited = node.run("lava-wait", "ready", stdin="<LAVA_DATUM 1201:k=v>\n")
     assert waited.returncode == 1
     assert "the console was closed" in waited.stderr
+    assert list(signals(waited.stdout.splitlines()[-1])) == [CallGivenUp("wait", "ready")]
     assert node.cached() == ["old"]
     assert sorted(each.name for each in node.folder.iterdir()) == ["cache", "lava-1200", "shell"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_wait_that_is_killed_says_that_it_gives_up(node: Node, number: signal.Signals) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0):
+        waiting = subprocess.Popen(
+            [*node.shell, str(node.root / "bin/lava-wait-all"), "ready", "server"],
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            cwd=node.folder,
+            env=node.environment,
+            text=True,
+        )
+        os.close(slave)
+        assert waiting.stdout is not None
+        with waiting:
+            assert list(signals(waiting.stdout.readline())) == [
+                ApiCall("wait-all", "ready", "server")
+            ]
+            waiting.send_signal(number)
+            said = [each for line in waiting.stdout for each in signals(line)]
+    assert said == [CallGivenUp("wait-all", "ready", "server")]
+    assert waiting.returncode == -number
 
 
 @pytest.mark.parametrize(

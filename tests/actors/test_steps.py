@@ -31,6 +31,15 @@ def test_of_steps_that_are_alike_the_next_one_is_taken_and_a_loop_begins_anew() 
     assert lines == [1, 2, 3, 2]
 
 
+def test_waits_for_several_roles_are_told_apart() -> None:
+    found = steps("lava-send r", "lava-wait-all r a", "lava-wait-all r 'b'", "lava-wait-all r")
+    for role, line in (("b", 3), ("a", 2), (None, 4), ("c", 2)):
+        where = found.find("wait-all", "r", role)
+        assert where is not None
+        assert where.line == line
+        found.reached = -1 if role != "a" else 2
+
+
 def test_an_id_that_is_computed_is_found_by_its_helper() -> None:
     where = steps("lava-wait other", 'lava-wait "$ID"').find("wait", "ready")
     assert where is not None

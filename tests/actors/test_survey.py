@@ -8,11 +8,15 @@ import pytest
 from callboard.actors.drivers.survey import Process, below, busy, processes, unwaited
 
 INIT, SHELL, OTHER = 1, 10, 11
+WAIT = (b"/bin/sh", b"-e", b"/lava-1/bin/lava-wait", b"ready")
 
 
 def tree(**parents: int) -> dict[int, Process]:
-    """Processes by `pN=parent`; those that are deaf are called `dN`."""
-    return {int(name[1:]): Process(of, name[0] == "d") for name, of in parents.items()}
+    """Processes by `pN=parent`; deaf ones are called `dN`, those that are no shells `oN`."""
+    return {
+        int(name[1:]): Process(of, name[0] == "d", (b"cat",) if name[0] == "o" else WAIT)
+        for name, of in parents.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,9 @@ def tree(**parents: int) -> dict[int, Process]:
         (tree(d10=1, d20=10, d30=20), set()),
         (tree(p10=1, p20=10, d30=20), {20, 30}),
         (tree(p10=1, d20=10, p30=20), set()),
+        (tree(p10=1, o20=10), {20}),
+        (tree(p10=1, p20=10, o30=20), {20, 30}),
+        (tree(p10=1, o20=10, p30=20), {20, 30}),
         # What was read while it changed makes no sense, but must have an end.
         (tree(p10=20, p20=10), set()),
     ],
@@ -41,6 +48,27 @@ def test_a_shell_waits_for_one_process_after_the_other(
     found: Mapping[int, Process], left: set[int]
 ) -> None:
     assert unwaited(found, {SHELL, OTHER}) == left
+
+
+@pytest.mark.parametrize(
+    ("words", "is_shell", "is_call"),
+    [
+        (WAIT, True, True),
+        ((b"bash", b"/lava-1/bin/lava-sync", b"x"), True, True),
+        ((b"/bin/busybox", b"sh", b"/lava-1/bin/lava-wait-all", b"x"), True, True),
+        ((b"-bash",), True, False),
+        ((b"sh", b"/lava-1/bin/lava-test-runner"), True, False),
+        ((b"timeout", b"9", b"lava-wait", b"x"), False, False),
+        ((b"lava-wait",), False, False),
+        ((b"",), False, False),
+        ((), False, False),
+    ],
+)
+def test_helpers_are_known_by_the_words_of_their_shell(
+    words: tuple[bytes, ...], is_shell: bool, is_call: bool
+) -> None:
+    process = Process(1, deaf=False, words=words)
+    assert (process.is_shell, process.is_call) == (is_shell, is_call)
 
 
 def test_what_descends_from_a_process_is_below_it() -> None:

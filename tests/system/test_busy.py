@@ -102,12 +102,15 @@ async def test_idle_shells_are_not_busy(kind: str) -> None:
             assert not await node.busy()
 
 
+CALL = f'sh -c "{WAITING}" lava-wait'
+"""What looks like a helper that waits for its answer."""
+
 WAITED = {
-    "a chain": f"sh -c 'sh -c \"{WAITING}\"; :'; :",
-    "a subshell": f"sh -c '( ( {WAITING}; : ); : ); :'",
-    "bash that stops at errors": f"bash -e -c '(sh -c \"{WAITING}\"); :'",
-    "a substitution": "sh -c 'x=$(echo wai\"\"ting >&2; cat /dev/tty)'",
-    "one that can't be interrupted": f"sh -c 'trap \"\" INT; {WAITING}'",
+    "a chain": f"sh -c '{CALL}; :'; :",
+    "a subshell": f"sh -c '( ( {CALL}; : ); : ); :'",
+    "bash that stops at errors": f"bash -e -c '({CALL}); :'",
+    "a substitution": f"sh -c 'x=$({CALL} >&2)'",
+    "one that can't be interrupted": f"sh -c 'trap \"\" INT; {WAITING}' lava-sync",
 }
 
 
@@ -126,19 +129,24 @@ async def test_what_a_shell_waits_for_does_not_make_a_node_busy(kind: str, comma
         await becomes(node, busy=False)
 
 
+PROGRAM = '["sh", "-c", "read x", "lava-wait"]'
 LOOP = "while :; do sleep 300 & wait $!; done"
 BACKGROUND = {
     "of an idle shell": "sleep 300 &",
     "nohup": "nohup sleep 300 > /dev/null 2>&1 &",
     "a loop": f"( {LOOP} ) < /dev/null &",
-    "a loop beside a call": f"sh -c '( {LOOP} ) < /dev/null & {WAITING}'",
-    "beside a call": f"sh -c 'sleep 300 & {WAITING}'",
-    "deep below a call": f"sh -c '( sh -c \"sleep 300 & {WAITING}\" ); :'",
+    "a loop beside a call": f"sh -c '( {LOOP} ) < /dev/null & {CALL}; :'",
+    "beside a call": f"sh -c 'sleep 300 & {CALL}; :'",
+    "deep below a call": f"sh -c '( sh -c \"sleep 300 & {WAITING}\" lava-wait ); :'",
+    "in the foreground": "sleep 300",
+    "a script": "sh -c 'read x'",
+    "a program": f"{PYTHON} -c 'import subprocess as s; s.run({PROGRAM})'",
+    "a call beside work in the foreground": "sh -c 'sh -c \"read x\" lava-wait & sleep 300'",
     "stopped": f"sh -c 'sh -c \"kill -STOP \\$\\$\" & {WAITING}'",
     "of a script that has ended": "sh -c 'sleep 300 &'",
     "a daemon": "sh -c 'setsid sleep 300 &'",
     "a daemon of a daemon": "( setsid sh -c 'setsid sleep 300 & exit' & )",
-    "a daemon beside a call": f"sh -c '( setsid sleep 300 & ); {WAITING}'",
+    "a daemon beside a call": f"sh -c '( setsid sleep 300 & ); {CALL}; :'",
     "a pipeline": "sh -c 'sleep 300 | cat'",
     "a pipeline of the shell itself": "sleep 300 | cat",
     "of a shell that has ended": "trap '' HUP; sleep 300 & exit",
@@ -179,7 +187,8 @@ async def test_a_node_is_busy_until_its_last_daemon_has_ended(kind: str) -> None
 async def test_a_process_that_has_ended_is_none_though_nobody_has_noticed(kind: str) -> None:
     async with prepared(kind) as node:
         console, other = await node.open_shell(), await node.open_shell()
-        console.send(b'sh -c \'sh -c "read x" < /dev/tty & echo $! en""d; exec cat\'\n')
+        child = 'sh -c "read x" < /dev/tty & echo $! en""d'
+        console.send(f"sh -c '{child}; exec sh -c \"read y\" lava-wait'\n".encode())
         pid = (await said(console, " end")).strip()
         await becomes(node, busy=True)
         await ask(other, f"kill -KILL {pid}")
@@ -210,7 +219,7 @@ async def test_a_name_that_is_no_text_does_no_harm(kind: str) -> None:
     async with prepared(kind) as node:
         console = await node.open_shell()
         name = "printf 'a\\303\\r\\nState:\\tZ' > /proc/$$/comm"
-        console.send(f'sh -c "{name.replace("$", chr(92) + "$")}; {WAITING}"\n'.encode())
+        console.send(f'sh -c "{name.replace("$", chr(92) + "$")}; {WAITING}" lava-wait\n'.encode())
         await said(console, "waiting")
         await becomes(node, busy=False)
 

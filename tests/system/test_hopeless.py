@@ -113,6 +113,20 @@ def test_junit_fails_the_culprit_and_skips_its_victims(callboard: Callboard) -> 
     assert blamed == {job["id"]: str(server["id"]) for job in ran.jobs("client")}
 
 
+def test_junit_fails_a_definition_that_went_on_after_its_wait_in_vain(
+    callboard: Callboard,
+) -> None:
+    roles = {"a": [Test("a", ["lava-wait-all q b || true", "false"])], "b": [Test("b", ["true"])]}
+    ran = callboard.run(definition(roles))
+    root = ET.parse(ran.directory / "junit.xml").getroot()
+    found = {
+        case.attrib["name"]: [each.tag for each in case]
+        for case in root.iter("testcase")
+        if case.attrib["classname"].startswith("a.")
+    }
+    assert (found["multinode-wait_all-q"], found["0_a"]) == (["skipped"], ["failure"])
+
+
 def test_a_circle_of_waits_blames_those_in_it(callboard: Callboard) -> None:
     roles = {
         "left": [Test("l", ["lava-wait-all to-left right", "lava-send to-right"])],
@@ -123,6 +137,23 @@ def test_a_circle_of_waits_blames_those_in_it(callboard: Callboard) -> None:
     jobs = [job["id"] for job in ran.document["jobs"]]
     blamed = {each["job"]: each["culprits"] for each in ran.document["hopeless"]}
     assert blamed == dict.fromkeys(jobs, jobs)
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        'for i in 1 2; do lava-send msg"$i"; done',
+        "c=lava-; ${c}send msg1",
+        "echo lava-send msg1 | sh",
+    ],
+)
+def test_a_sender_that_can_not_be_read_from_its_definition_is_waited_for(
+    callboard: Callboard, send: str
+) -> None:
+    roles = {"a": [Test("a", ["lava-wait msg1"])], "b": [Test("b", ["sleep 2", send])]}
+    ran = callboard.run(definition(roles), "--deadlock-grace", str(GRACE_S))
+    assert ran.results("a") == {"0_a/multinode-wait-msg1": "pass"}
+    assert ran.document["hopeless"] == []
 
 
 def test_a_wait_for_what_nobody_sends_names_no_other_job(callboard: Callboard) -> None:
@@ -147,6 +178,7 @@ def test_a_wait_for_what_nobody_sends_names_no_other_job(callboard: Callboard) -
     [
         "(sleep 2; lava-send ready) &",
         "lava-background-process-start work --cmd 'sleep 1; lava-send ready'",
+        "(printf 'sleep 2\\nlava-send ready\\n' | sh) &",
     ],
 )
 def test_a_group_in_which_somebody_still_works_is_left_to_wait(
@@ -160,6 +192,24 @@ def test_a_group_in_which_somebody_still_works_is_left_to_wait(
     assert ran.results("client") == {"0_c/multinode-wait-ready": "pass"}
     assert len(ran.events(WaitHopeless)) == 2, "it was reported while nobody seemed to send"
     assert ran.document["hopeless"] == []
+
+
+@pytest.mark.parametrize("wait", ["lava-wait ready &", "timeout 100 lava-wait ready &"])
+def test_a_wait_in_the_background_that_gives_up_does_not_count_as_waiting(
+    callboard: Callboard, wait: str
+) -> None:
+    roles = {
+        "server": [Test("s", [wait, "sleep 2", "lava-send ready"])],
+        "client": [Test("c", ["lava-wait ready"])],
+    }
+    ran = callboard.run(definition(roles), "--deadlock-grace", str(GRACE_S))
+    assert ran.results("client") == {"0_c/multinode-wait-ready": "pass"}
+    assert ran.results("server") == {
+        "0_s/multinode-wait-ready": "fail",
+        "0_s/multinode-send-ready": "pass",
+    }
+    assert ran.document["hopeless"] == []
+    assert "the console was closed before the call was answered" in " ".join(ran.console("server"))
 
 
 def test_what_a_hopeless_wait_belongs_to_is_in_the_log(callboard: Callboard) -> None:

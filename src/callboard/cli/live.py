@@ -128,7 +128,7 @@ def _line(event: Event, verbosity: int) -> str | None:
             text = f"the start waits for {role}, at most {limit:g} s"
         case CallMade(call=call, id=name, limit_s=limit) if limit is not None:
             text = f"lava-{call} {name} waits, at most {limit:g} s"
-        case CallAnswered(result="fail", reason=str(reason)):
+        case CallAnswered(reason=str(reason)):
             text = reason
         case WaitHopeless() as wait:
             text = f"hopeless: {wait.text}"

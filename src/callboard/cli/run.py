@@ -18,7 +18,7 @@ from callboard.actors.drivers.sandboxed import SandboxUnavailable
 from callboard.cli.application import INTERRUPTED, output, verb
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
-from callboard.cli.options import DEVICES, STRICT
+from callboard.cli.options import DEVICES, STRICT, Seconds
 from callboard.cli.output import Output, Refusal, refusal
 from callboard.cli.streams import abandon_output
 from callboard.definition import Definition
@@ -68,7 +68,7 @@ _FOLDER = Path("callboard-runs")
 )
 @click.option(
     "--deadlock-grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=10.0,
     show_default=True,
     metavar="S",
@@ -89,7 +89,7 @@ _FOLDER = Path("callboard-runs")
 )
 @click.option(
     "--fetch-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     default=120.0,
     show_default=True,
     metavar="S",

@@ -17,6 +17,9 @@ VLAND = "lava-vland"
 XNBD = "lava-xnbd"
 PROTOCOLS = (MULTINODE, LXC, VLAND, XNBD)
 
+START = "lava_start"
+"""The message ID that lets delayed jobs begin (LAVA: lava-start)."""
+
 MESSAGE_LIMIT = 65_534
 """Characters of a whole message in LAVA, which sends it as JSON."""
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from callboard.definition.calls import START
 from callboard.definition.model import Block, Definition, TestSource
 
-_SEND = re.compile(
-    r"lava-send[ \t]+(?:'([^'$]+)'|\"([^\"$`\\]+)\"|([\w.:/+@%-]+)(?=[\s;&|)'\"]|$))"
+_CALL = re.compile(
+    r"lava-(send|sync)[ \t]+(?:'([^'$]+)'|\"([^\"$`\\]+)\"|([\w.:/+@%-]+))(?=[\s;&|)<>]|$)"
 )
 _ANY_SEND = re.compile(r"lava-send\b")
 _SEPARATOR = re.compile(r"\$?\(|[`;&|(){}\n!]|\b(?:if|then|else|elif|do|while|until|time)\b")
@@ -38,13 +39,17 @@ _KNOWN = frozenset(_COMMANDS.split())
 
 @frozen
 class Sends:
-    """What a role sends: `ids`, and maybe more if its definitions are `open`."""
+    """What a role sends: `ids`, and maybe more if its definitions are `open`.
+
+    `syncs` are the IDs of its syncs, likewise.
+    """
 
     ids: frozenset[str] = frozenset()
     open: bool = False
+    syncs: frozenset[str] = frozenset()
 
     def __or__(self, other: "Sends") -> "Sends":
-        return Sends(self.ids | other.ids, self.open or other.open)
+        return Sends(self.ids | other.ids, self.open or other.open, self.syncs | other.syncs)
 
 
 @frozen
@@ -74,6 +79,12 @@ class Senders:
             role for role, each in self.sends.items() if each.open or message_id in each.ids
         )
 
+    def callers(self, sync_id: str) -> frozenset[str]:
+        """The roles that may call this sync."""
+        return frozenset(
+            role for role, each in self.sends.items() if each.open or sync_id in each.syncs
+        )
+
     def likely(self, message_id: str) -> frozenset[str]:
         """The roles whose definitions name it; those that may send it where none does."""
         named = frozenset(role for role, each in self.sends.items() if message_id in each.ids)
@@ -83,8 +94,17 @@ class Senders:
 def _of_blocks(blocks: Iterable[Block]) -> Sends:
     found = Sends()
     for block in blocks:
-        called = {call.message_id for call in block.calls if call.request == "lava-send"}
-        found |= Sends(frozenset(each for each in called if each is not None))
+        for call in block.calls:
+            named = frozenset({call.message_id} if call.message_id else ())
+            match call.request:
+                case "lava-send":
+                    found |= Sends(named)
+                case "lava-sync":
+                    found |= Sends(syncs=named)
+                case "lava-start":
+                    found |= Sends(frozenset({START}))
+                case _:
+                    pass
         for source in block.definitions:
             found |= _of_source(source)
         found |= Sends(open=block.kind == "test" and block.test_kind != "shell")
@@ -109,8 +129,19 @@ def _of_source(source: TestSource) -> Sends:
 
 
 def _of_text(text: str) -> Sends:
-    literal = [match[1] or match[2] or match[3] for match in _SEND.finditer(text)]
-    return Sends(frozenset(literal), len(_ANY_SEND.findall(text)) > len(literal))
+    called: dict[str, set[str]] = {"send": set(), "sync": set()}
+    literal = 0
+    for line in text.splitlines():
+        for match in _CALL.finditer(_opened(line)):
+            called[match[1]].add(match[2] or match[3] or match[4])
+            literal += match[1] == "send"
+    computed = len(_ANY_SEND.findall(text)) > literal
+    return Sends(frozenset(called["send"]), computed, frozenset(called["sync"]))
+
+
+def _opened(line: str) -> str:
+    """A line with the commands that a helper is given as commands of their own."""
+    return re.sub(r"['\"]", ";", _HELPER.sub(";", line)) if _HELPER.search(line) else line
 
 
 def _commands(step: str) -> Iterator[str]:
@@ -126,9 +157,7 @@ def _commands(step: str) -> Iterator[str]:
 
 def _without_texts(step: str) -> str:
     """A step without what stands in quotes, unless a helper runs that as a command."""
-    if _HELPER.search(step):
-        return re.sub(r"['\"]", ";", _HELPER.sub(";", step))
-    return re.sub(r"'[^']*'|\"[^\"$`]*\"", "x", step)
+    return re.sub(r"'[^']*'|\"[^\"$`]*\"", "x", _opened(step))
 
 
 def _is_known(word: str) -> bool:

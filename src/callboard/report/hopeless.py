@@ -37,7 +37,10 @@ class HopelessWait:
 
 @define
 class HopelessWaits:
-    """Collects them from the events of a run; one that was satisfied after all is none."""
+    """Collects them from the events of a run.
+
+    One that was satisfied after all is none, nor is one that the test itself gave up.
+    """
 
     _wheres: dict[int, Where | None] = field(factory=dict[int, Where | None])
     _found: dict[int, HopelessWait] = field(factory=dict[int, HopelessWait])
@@ -52,16 +55,17 @@ class HopelessWaits:
                 self._found[cause] = HopelessWait(
                     body.job,
                     role,
-                    _written(body),
+                    body.written,
                     self._wheres.get(cause),
                     body.certain,
                     body.missing,
                     body.culprits,
                 )
-            case CallAnswered(result=result):
+            case CallAnswered(result="fail"):
                 self._wheres.pop(cause, None)
-                if result != "pass":
-                    return self._found.get(cause)
+                return self._found.get(cause)
+            case CallAnswered():
+                self._wheres.pop(cause, None)
                 self._found.pop(cause, None)
             case _:
                 pass
@@ -69,9 +73,3 @@ class HopelessWaits:
 
     def __iter__(self) -> Iterator[HopelessWait]:
         return iter(self._found.values())
-
-
-def _written(body: WaitHopeless) -> str:
-    if body.call == "start":
-        return "lava-start"
-    return " ".join(filter(None, (f"lava-{body.call}", body.id, body.role)))

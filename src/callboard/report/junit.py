@@ -44,11 +44,15 @@ def _blamed(run: Run) -> dict[int, list[Case]]:
             waits.setdefault((culprit, wait.call), []).append(wait)
     found: dict[int, list[Case]] = {}
     for (culprit, call), same in waits.items():
-        victims = ", ".join(f"{each.job} ({each.role})" for each in same)
+        victims = ", ".join(f"{each.job} ({each.role})" for each in sorted(same, key=_job))
         reason = f"{victims} waited in vain: this job {_WHY[_state(culprit, same)]}"
         case = Case("lava", f"blamed for {call}", "fail", 0, reason=reason)
         found.setdefault(culprit, []).append(case)
     return found
+
+
+def _job(wait: HopelessWait) -> int:
+    return wait.job
 
 
 def _state(job: int, waits: Sequence[HopelessWait]) -> MemberState | None:

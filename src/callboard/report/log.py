@@ -101,7 +101,7 @@ def entries(event: Event, first: int | None, last: int | None) -> Iterator[Entry
             yield Entry(time_s, "results", _case_result(body, first, last))
         case WaitHopeless():
             yield Entry(time_s, "warning", body.text)
-        case CallAnswered(result="fail"):
+        case CallAnswered(result="fail" | "unknown"):
             yield Entry(time_s, "error", body.reason or "the call failed")
         case JobResult():
             result = {"definition": "lava", "case": body.case, "result": body.result}

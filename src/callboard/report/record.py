@@ -24,6 +24,7 @@ from callboard.events import (
     TestCaseResult,
     TestCaseStarted,
     TestRunEnded,
+    TestRunStarted,
 )
 from callboard.report.hopeless import HopelessWait, HopelessWaits
 from callboard.report.log import Entry, entries
@@ -132,8 +133,20 @@ class _OpenJob:
     cases: list[Case] = field(factory=list[Case])
     unmet: dict[str, _Unmet] = field(factory=dict[str, _Unmet])
     in_vain: dict[str, HopelessWait] = field(factory=dict[str, HopelessWait])
+    ends_with: HopelessWait | None = None
+    next_begins: bool = False
     begins: dict[str, int] = field(factory=dict[str, int])
     ends: dict[str, int] = field(factory=dict[str, int])
+
+    def trace(self, text: str) -> None:
+        """Note, by the shell's trace, that a definition goes on after a call, or the next begins.
+
+        The next one's first lines can be there before the end of this one is known.
+        """
+        if text.startswith("+ TESTRUN_ID="):
+            self.next_begins = True
+        elif text.startswith("+") and not self.next_begins:
+            self.ends_with = None
 
     def closed(self) -> Job:
         created = self.created
@@ -190,8 +203,11 @@ class Recorder:
             case ConsoleOutput(text=text):
                 if "<LAVA_" in text:
                     self._signal_lines[event.seq] = line
+                job.trace(text)
             case TestCaseStarted(case=case) if cause is not None:
                 job.begins[case] = cause
+            case TestRunStarted():
+                job.ends_with, job.next_begins = None, False
             case TestCaseEnded(case=case) if cause is not None:
                 job.ends[case] = cause
             case JobStarted():
@@ -199,7 +215,7 @@ class Recorder:
             case JobEnded(health=health, error=error):
                 job.finished_s = event.time_s
                 job.health, job.error = health, error
-            case CallAnswered(result="fail"):
+            case CallAnswered(result="fail" | "unknown"):
                 case = f"multinode-{body.call.replace('-', '_')}-{body.id}".lower()
                 reason = body.reason or "the call failed"
                 job.unmet[case] = _Unmet(reason, wait)
@@ -211,6 +227,7 @@ class Recorder:
         unmet: _Unmet | None = None
         if isinstance(body, TestCaseResult):
             unmet = job.unmet.pop(body.case, None)
+            job.ends_with = unmet.hopeless if unmet else None
             first, last = job.begins.pop(body.case, None), job.ends.pop(body.case, None)
         for entry in entries(event, first, last):
             job.lines += 1
@@ -257,9 +274,8 @@ def _with_cause(job: _OpenJob, case: Case) -> Case:
     """A failure for want of others, be it of a whole definition, an action or the job, says so."""
     if case.result != "fail" or case.hopeless is not None:
         return case
-    if case.uuid is not None:  # a definition ends at the call that fails
-        before = next((each for each in reversed(job.cases) if each.suite == case.case), None)
-        return case if before is None else evolve(case, hopeless=before.hopeless)
+    if case.uuid is not None:  # a definition ends at the call that fails, unless it goes on
+        return evolve(case, hopeless=job.ends_with)
     return evolve(case, hopeless=job.in_vain.get(case.error.message)) if case.error else case
 
 
