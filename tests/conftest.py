@@ -7,10 +7,21 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# `make test` tries the same examples each time, `make test-long` many new ones.
+# `make test` tries the same examples each time, `make test-long` many new ones; for a mutant the
+# first example that fails is enough, and need not be made as small as possible.
 hypothesis.settings.register_profile("sample", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "first", derandomize=True, deadline=None, phases=[hypothesis.Phase.generate]
+)
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("sample")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For a mutant, what is quick comes first: property-based tests are the last."""
+    if config.getoption("hypothesis_profile", None) == "first":
+        items.sort(key=lambda item: "hypothesis" in item.keywords)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,115 @@
+"""The rules of the coordinator's answers and times, in `actors/coordinator.py`.
+
+Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mutants`.
+"""
+
+ANSWERS = [
+    ("a grant brings the data", "Granted(data)", "Granted()"),
+    ("a refusal is passed on", "self._answer(ticket, Refused(why))", "pass"),
+    ("a withdrawal reaches the state", "return state.withdraw(ticket)", "return ()"),
+    (
+        "a hopeless wait is reported",
+        "self._journal.emit(self.context.address, self._body(found), cause)",
+        "pass",
+    ),
+    ("the call is the cause of a report", "self._body(found), cause)", "self._body(found), None)"),
+    (
+        "a wait is reported once",
+        "if known is not None and known >= found.certain:",
+        "if False:",
+    ),
+    ("fail_fast fails what is certain", "if self._patience.fail_fast:", "if False:"),
+    ("without fail_fast what is certain waits on", "if self._patience.fail_fast:", "if True:"),
+    (
+        "without fail_fast what is presumed waits on",
+        "if due and self._patience.fail_fast:",
+        "if due:",
+    ),
+    (
+        "what follows from giving up is blamed on the culprits",
+        "self._coordination.withdraw(found.ticket, found.culprits)",
+        "self._coordination.withdraw(found.ticket)",
+    ),
+    ("a disbanded group misses nobody", "self._disbanded = True", "pass"),
+    (
+        "a disbanded group reports nothing that is certain",
+        "case Hopeless() if self._disbanded:",
+        "case Hopeless() if False:",
+    ),
+    (
+        "a disbanded group reports nothing that is presumed",
+        "if self._disbanded:\n            return {}",
+        "if False:\n            return {}",
+    ),
+]
+
+TIMES = [
+    (
+        "who waits is asked before it is failed",
+        "self._ask(due)\n            return",
+        (
+            "for each in self._coordination.judge(due):\n"
+            "                self._report(each)\n"
+            "                self._fail(each)\n"
+            "            return"
+        ),
+    ),
+    ("who works aside ends nothing yet", "survey.busy = survey.busy or busy", "pass"),
+    (
+        "one that works aside is enough",
+        "survey.busy = survey.busy or busy",
+        "survey.busy = busy",
+    ),
+    ("all that were asked have to answer", "if survey.left:\n            return\n", "\n"),
+    (
+        "a request begins the time anew",
+        "self._asked_s = anyio.current_time()",
+        "self._asked_s = self._asked_s or anyio.current_time()",
+    ),
+    (
+        "the time begins anew where all wait",
+        "known_s = {} if self._coordination.stuck else self._doubted_s",
+        "known_s = self._doubted_s",
+    ),
+    (
+        "what others do doesn't help a wait for ended senders",
+        "known_s = {} if self._coordination.stuck else self._doubted_s",
+        "known_s: dict[Ticket, float] = {}",
+    ),
+    (
+        "a request while it is asked begins the time anew",
+        "if ages_s.get(t, -1.0) >= self._patience.grace_s",
+        "if t in ages_s",
+    ),
+    ("nothing is reported early", "if age_s >= self._report_s]", "if True]"),
+    (
+        "what is presumed is reported before it is failed",
+        "if age_s >= self._report_s]",
+        "if age_s >= self._patience.grace_s]",
+    ),
+    (
+        "who works aside is asked again",
+        "if self._coordination.suspicious:\n            self._look_in(max(",
+        "if False:\n            self._look_in(max(",
+    ),
+    (
+        "who is idle is asked twice",
+        "if not survey.busy and not survey.again:",
+        "if False:",
+    ),
+    (
+        "who doesn't say may be busy",
+        "outcome.value is not False",
+        "outcome.value is True",
+    ),
+    (
+        "what has become certain is reported again",
+        "if known is not None and known >= found.certain:",
+        "if known is not None:",
+    ),
+    (
+        "who works aside is left alone for a while",
+        "max(REPORT_S, self._patience.grace_s) if survey.busy else self._report_s",
+        "self._report_s",
+    ),
+]

@@ -1,0 +1,89 @@
+"""The rules of the coordinator, each broken by hand; the suite must notice every one.
+
+    python -m tests.mutants [WORD]
+
+Prints which test notices first; only for the rules with WORD, if it is given. The exit code is 1
+when a rule can be broken unnoticed.
+"""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.actor_mutants import ANSWERS, TIMES
+from tests.mutation import Mutant, first_failure
+from tests.state_mutants import BLAME, ENDS, LAVA, MESSAGES, SYNCS_AND_STARTS
+
+_STATE, _ACTOR = "actors/coordination.py", "actors/coordinator.py"
+_STATE_TESTS = (
+    "tests/actors/test_coordination.py",
+    "tests/actors/test_waits_in_vain.py",
+    "tests/actors/test_semantics.py",
+)
+_ACTOR_TESTS = ("tests/actors/test_coordinator.py",)
+_BLAME_TESTS = ("tests/actors/test_blame.py",)
+AT_ONCE = 2
+"""Mutants that are tried at a time."""
+
+_READINGS = [
+    (f"{name} is {value} in {reading}", f"{name}={value},", f"{name}={not value},")
+    for reading, most in (("DOCUMENTED", True), ("LAVA", False))
+    for name, value in [
+        *((name, most) for name in ("merges", "waits_unsent", "whole_role", "passes_again")),
+        ("notices_ends", most),
+        ("counts_ends", not most),
+    ]
+]
+
+_ESSENTIAL = [
+    (
+        "only an essential role ends its group",
+        "return role.essential and failure is not None",
+        "return failure is not None",
+    ),
+    (
+        "a job that waited in vain doesn't end its group",
+        "failure.type in _ENDS_THE_GROUP",
+        "failure.type",
+    ),
+]
+
+MUTANTS = [
+    Mutant(rule, file, old, new, tests)
+    for file, tests, table in [
+        (_STATE, _STATE_TESTS, [*MESSAGES, *SYNCS_AND_STARTS, *ENDS, *LAVA]),
+        ("actors/semantics.py", _STATE_TESTS, _READINGS),
+        (_ACTOR, _ACTOR_TESTS, [*ANSWERS, *TIMES]),
+        ("actors/job.py", _ACTOR_TESTS, _ESSENTIAL),
+        ("actors/blame.py", _BLAME_TESTS, BLAME),
+    ]
+    for rule, old, new in table
+]
+
+
+def _verdict(mutant: Mutant) -> tuple[bool, str]:
+    try:
+        test = first_failure(mutant, mutant.tests)
+    except RuntimeError as error:
+        return False, f"no verdict: {error}"
+    return test is not None, test or "SURVIVED"
+
+
+def main(word: str = "") -> int:
+    """Try the mutants whose rules contain `word`, and say what noticed each."""
+    control = first_failure(None, (*_STATE_TESTS, *_ACTOR_TESTS, *_BLAME_TESTS))
+    if control is not None:
+        print(f"{control} fails without any mutant")
+        return 1
+    chosen = [each for each in MUTANTS if word in each.rule]
+    survivors = 0
+    print(f"{'rule':80} | caught by")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for mutant, (caught, text) in zip(chosen, pool.map(_verdict, chosen), strict=True):
+            survivors += not caught
+            print(f"{mutant.rule:80} | {text}", flush=True)
+    print(f"{len(chosen)} mutants, {survivors} not caught")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
