@@ -162,6 +162,8 @@ async def test_work_in_the_background_makes_a_node_busy_until_it_is_released(
     async with prepared(kind) as node:
         console, _idle = await node.open_shell(), await node.open_shell()
         console.send(f"{command}\n".encode())
+        if WAITING in command:  # before it says so it may be a call and nothing else yet
+            await said(console, "waiting")
         await becomes(node, busy=True)
         assert await node.busy()
         await node.release()
