@@ -198,7 +198,8 @@ async def open_group(
             Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
         )
         log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
-        rules = Rules(Senders.of(definition), Patience(setup.fail_fast, setup.deadlock_grace_s))
+        senders = await anyio.to_thread.run_sync(Senders.of, definition)
+        rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
         async with _recorded(definition, name, placements, log, observers, rules) as live:
             yield live
 
