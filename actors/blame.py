@@ -26,8 +26,8 @@ class Knot:
 def culprits(knots: Sequence[Knot]) -> list[Culprits]:
     """Whom to blame for each of `knots`.
 
-    The ended members that are nearest along who waits for whom; where none can be reached, those
-    that wait for each other. Every knot and every link is looked at a few times at most.
+    The nearest along who waits for whom that ended, or that wait for nobody; where none can be
+    reached, those that wait for each other. Every link is looked at a few times at most.
     """
     following = _following(knots)
     found: dict[int, Culprits] = _by_the_ended(knots, following)
@@ -58,7 +58,7 @@ def _by_the_ended(knots: Sequence[Knot], following: Sequence[set[int]]) -> dict[
     for number, next_ in enumerate(following):
         for each in next_:
             preceding[each].add(number)
-    found = {number: knot.guilty for number, knot in enumerate(knots) if knot.guilty}
+    found = {number: _begins(knot) for number, knot in enumerate(knots) if _begins(knot)}
     layer = set(found)
     while layer:
         before = {each for number in layer for each in preceding[number]} - found.keys()
@@ -68,6 +68,11 @@ def _by_the_ended(knots: Sequence[Knot], following: Sequence[set[int]]) -> dict[
         }
         layer = before
     return found
+
+
+def _begins(knot: Knot) -> Culprits:
+    """Who is to blame for a knot whatever the others do; who waits for nobody is itself."""
+    return knot.guilty or (() if knot.missing else tuple(knot.waiting))
 
 
 def _union(parts: Iterable[Culprits]) -> Culprits:

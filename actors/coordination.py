@@ -184,7 +184,7 @@ class Coordination:
             return self._refuse_late(ticket)
         messages = self._messages[message_id]
         if messages.sent:
-            return self._pass(ticket, messages.data())
+            return [Grant(ticket, messages.data())]
         if messages.waits is None:
             messages.waits = _Queue("wait", message_id)
         return self._enqueue(ticket, messages.waits)
@@ -199,7 +199,7 @@ class Coordination:
         if role is None and not messages.sent and not self._semantics.waits_unsent:
             return [Refusal(ticket, f"nobody has sent '{message_id}' yet")]
         if self._have_sent(messages, role, self._roles[ticket[0]]):
-            return self._pass(ticket, messages.data())
+            return [Grant(ticket, messages.data())]
         queue = messages.waits_all.get(role)
         if queue is None:
             queue = messages.waits_all[role] = _Queue("wait-all", message_id, role)
@@ -217,7 +217,7 @@ class Coordination:
             return self._enqueue(ticket, sync.waits)
         if not self._semantics.passes_again:
             sync.called.clear()
-        return [*self._release(sync.waits), *self._pass(ticket)]
+        return [*self._release(sync.waits), Grant(ticket)]
 
     def start(self, ticket: Ticket, role: str) -> list[Effect]:
         """Grant `ticket` as soon as every member of `role` has released the asker's role."""
@@ -227,7 +227,7 @@ class Coordination:
             return self._refuse_role(ticket, role)
         asker = self._roles[ticket[0]]
         if self._may_start(role, asker):
-            return self._pass(ticket)
+            return [Grant(ticket)]
         queue = self._starts.get((role, asker))
         if queue is None:
             queue = self._starts[role, asker] = _Queue("start", START, role, asker)
@@ -284,6 +284,11 @@ class Coordination:
         """The requests that are presumably hopeless now, whether they were reported or not."""
         queues = self._queues if self.stuck else self._abandoned
         return [ticket for queue in queues for ticket in queue.tickets]
+
+    @property
+    def abandoned(self) -> frozenset[Ticket]:
+        """Those of them that nobody can help who lives, whatever the others do."""
+        return frozenset(ticket for queue in self._abandoned for ticket in queue.tickets)
 
     def judge(self, tickets: Iterable[Ticket]) -> list[Hopeless]:
         """Why waiting requests are presumably hopeless, and who is to blame."""
@@ -447,12 +452,7 @@ class Coordination:
         data = messages.data() if messages else NO_DATA
         for ticket in tickets:
             self._dequeue(ticket)
-        return [effect for ticket in tickets for effect in self._pass(ticket, data)]
-
-    def _pass(self, ticket: Ticket, data: Data = NO_DATA) -> list[Effect]:
-        """Grant a request: what its member failed to do before is no excuse any more."""
-        self._blame.pop(ticket[0], None)
-        return [Grant(ticket, data)]
+        return [Grant(ticket, data) for ticket in tickets]
 
     def _refuse_late(self, ticket: Ticket) -> list[Effect]:
         return [Refusal(ticket, "the group has ended")]

@@ -1,10 +1,11 @@
 """The actor around a group's coordination: requests in, answers out, and it awaits no member."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 import anyio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from callboard.actors.coordination import Coordination
 from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Ticket
@@ -31,7 +32,7 @@ from callboard.actors.messages import (
 )
 from callboard.events import Absentee, WaitHopeless
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, Reply
+from callboard.runtime import Actor, ActorRef, Outcome, Reply
 
 REPORT_S = 1.0
 """Seconds after which a wait that is presumably hopeless is reported."""
@@ -76,7 +77,7 @@ class _Survey:
     tickets: frozenset[Ticket]
     left: int
     again: bool
-    busy: bool = False
+    busy: set[int] = field(factory=set[int])
 
 
 @frozen
@@ -91,6 +92,7 @@ class _Busy:
     """One of the members that were asked in a survey has answered."""
 
     survey: _Survey
+    member: int
     busy: bool
 
 
@@ -133,8 +135,8 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
             case _Again(tickets):
                 self._ask_again(tickets)
                 return None
-            case _Busy(survey, busy):
-                self._answered(survey, busy=busy)
+            case _Busy():
+                self._answered(message)
                 return None
             case _:
                 answer = self._request(message)
@@ -254,9 +256,12 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         if self._disbanded:
             return {}
         now_s = anyio.current_time()
-        known_s = {} if self._coordination.stuck else self._doubted_s
+        abandoned = self._coordination.abandoned
         self._doubted_s = {
-            ticket: known_s.get(ticket, self._asked_s) for ticket in self._coordination.presumed()
+            ticket: self._doubted_s.get(ticket, self._asked_s)
+            if ticket in abandoned
+            else self._asked_s
+            for ticket in self._coordination.presumed()
         }
         return {ticket: now_s - since_s for ticket, since_s in self._doubted_s.items()}
 
@@ -275,30 +280,58 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
     def _ask(self, due: frozenset[Ticket], *, again: bool = False) -> None:
         """Ask those that wait whether they work aside: that might still end the waiting."""
         waiting = sorted({ticket[0] for ticket in due})
-        asked = [self._protocols[each] for each in waiting if each in self._protocols]
+        asked = [each for each in waiting if each in self._protocols]
         survey = _Survey(due, len(asked), again)
         self._looking = True  # whatever the answers are, they lead to the next look
-        for protocol in asked:
+        for member in asked:
             self.context.pipe(
-                protocol,
+                self._protocols[member],
                 AskBusy(),
                 # Who doesn't say is given the benefit of the doubt.
-                lambda outcome: _Busy(survey, busy=outcome.value is not False),
+                partial(_said, survey, member),
                 timeout_s=_LONGEST_ANSWER_S,
             )
 
-    def _answered(self, survey: "_Survey", *, busy: bool) -> None:
+    def _answered(self, answer: _Busy) -> None:
+        survey = answer.survey
         survey.left -= 1
-        survey.busy = survey.busy or busy
+        if answer.busy:
+            survey.busy.add(answer.member)
         if survey.left:
             return
-        if not survey.busy and not survey.again:
-            self.context.call_after(CONFIRM_S, _Again(survey.tickets))
+        idle = self._idle(survey)
+        if idle and not survey.again:
+            self.context.call_after(CONFIRM_S, _Again(idle))
             return
         self._looking = False
-        if not survey.busy:
-            for found in self._coordination.judge(self._due(survey.tickets)):
-                self._report(found)
-                self._fail(found)
+        for found in _first(self._coordination.judge(self._due(idle))):
+            self._report(found)
+            self._fail(found)
         if self._coordination.suspicious:
-            self._look_in(max(REPORT_S, self._patience.grace_s) if survey.busy else self._report_s)
+            self._look_in(self._report_s if idle else max(REPORT_S, self._patience.grace_s))
+
+    def _idle(self, survey: _Survey) -> frozenset[Ticket]:
+        """The waits that nobody who works aside may still end.
+
+        Where all wait, anybody may; one whose senders have ended only its own node may help.
+        """
+        abandoned = self._coordination.abandoned
+        return frozenset(
+            ticket
+            for ticket in survey.tickets
+            if not (ticket[0] in survey.busy if ticket in abandoned else survey.busy)
+        )
+
+
+def _said(survey: _Survey, member: int, outcome: Outcome[bool]) -> _Busy:
+    return _Busy(survey, member, busy=outcome.value is not False)
+
+
+def _first(found: Sequence[Hopeless]) -> Sequence[Hopeless]:
+    """Those to fail first: their members go on then, and may do what the others wait for.
+
+    They are the ones that wait for nobody who lives; where there are none, those in a circle.
+    """
+    for_the_ended = [each for each in found if all(m.state == "ended" for m in each.missing)]
+    in_a_circle = [each for each in found if each.ticket[0] in each.culprits]
+    return for_the_ended or in_a_circle or found

@@ -64,6 +64,9 @@ TEST_SHELLS = frozenset({"multinode-test", "lava-test-shell"})
 """Names of the actions that run test definitions in a shell."""
 
 _INTERRUPT = "\x03"
+_LONGEST_WORDS_BYTES = 900
+"""Of a longer call the answer doesn't say whose it is: its line would be cut on the way."""
+
 _RUNNER_TOKEN = 0
 """Number of the shell command that is the runner; connections number theirs from 1."""
 
@@ -441,7 +444,7 @@ class TestShell(Action):
     async def _answered(self, stage: _Stage, message: CallAnswered) -> None:
         call, answer = message.call, message.answer
         stage.waiting -= call.call != "send"
-        if call.call != "send":
+        if call.call != "send" and not isinstance(answer, GivenUp):
             await stage.connection.tell(SendLines(tuple(_reply_lines(call, answer))))
         if message.suite is None:
             raise TestError(f"lava-{call.call} {call.id} was called before a definition began")
@@ -479,14 +482,15 @@ def _revision(source: TestSource | None) -> str | None:
     return None if revision is None else str(revision)
 
 
-def _reply_lines(call: Call, answer: Answer) -> Iterator[str]:
-    """The answer as the device's helper reads it: a line a datum, then the completion."""
+def _reply_lines(call: Call, answer: Granted | Refused) -> Iterator[str]:
+    """The answer as the device's helper reads it: whose it is, a line a datum, the completion."""
     api = call.call.replace("-", "_").upper()
+    words = " ".join([api, *map(escape, filter(None, (call.id, call.role)))])
+    if len(words.encode()) < _LONGEST_WORDS_BYTES:
+        yield f"<LAVA_ANSWER {words}>"
     match answer:
         case Granted(data):
             yield from data_lines(data)
             yield f"<LAVA_{api}_COMPLETE>"
         case Refused(reason):
             yield f"<LAVA_{api}_COMPLETE nack {escape(reason)}>"
-        case GivenUp():
-            pass

@@ -23,8 +23,8 @@ MESSAGES = [
     ),
     (
         "all that are released together share the data",
-        "for effect in self._pass(ticket, data)",
-        "for effect in self._pass(ticket, dict(data))",
+        "return [Grant(ticket, data) for ticket in tickets]",
+        "return [Grant(ticket, dict(data)) for ticket in tickets]",
     ),
     (
         "waiters are released in their order",
@@ -38,13 +38,13 @@ MESSAGES = [
     ),
     (
         "wait counts an own send",
-        "if messages.sent:\n            return self._pass",
-        "if messages.sent.keys() - {ticket[0]}:\n            return self._pass",
+        "if messages.sent:\n            return [Grant",
+        "if messages.sent.keys() - {ticket[0]}:\n            return [Grant",
     ),
     (
         "wait needs one sender, not all",
-        "if messages.sent:\n            return self._pass",
-        "if len(messages.sent) == len(self._roles):\n            return self._pass",
+        "if messages.sent:\n            return [Grant",
+        "if len(messages.sent) == len(self._roles):\n            return [Grant",
     ),
     (
         "wait-all needs its caller's send",
@@ -302,7 +302,6 @@ ENDS = [
         "self._blame.get(member, ()) if kept_from_it else ()",
         "self._blame.get(member, ())",
     ),
-    ("what passes ends the excuse", "self._blame.pop(ticket[0], None)", "pass"),
     (
         "a sync is looked for among the syncs",
         "return role in self._senders.callers(queue.id)",
@@ -362,8 +361,13 @@ BLAME = [
     ),
     (
         "those that ended are to blame, and who waits for them blames them",
-        "found = {number: knot.guilty for number, knot in enumerate(knots) if knot.guilty}",
-        "found: dict[int, Culprits] = {}",
+        "return knot.guilty or (() if knot.missing else tuple(knot.waiting))",
+        "return () if knot.missing else tuple(knot.waiting)",
+    ),
+    (
+        "who waits for nobody is to blame for those that wait for it",
+        "return knot.guilty or (() if knot.missing else tuple(knot.waiting))",
+        "return knot.guilty",
     ),
     (
         "a circle that leads on to another is not to blame",

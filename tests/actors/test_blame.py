@@ -33,11 +33,16 @@ def reached(knots: list[Knot], number: int) -> set[int]:
     return found
 
 
+def begins(knot: Knot) -> set[int]:
+    """Who ended, or waits for nobody."""
+    return set(knot.guilty) or (set() if knot.missing else set(knot.waiting))
+
+
 def plain(knots: list[Knot], number: int) -> set[int]:
     """The nearest guilty; else those that are missing in circles out of which nothing leads."""
     layer, seen = {number}, {number}
     while layer:
-        if guilty := {each for one in layer for each in knots[one].guilty}:
+        if guilty := {each for one in layer for each in begins(knots[one])}:
             return guilty
         layer = {each for one in layer for each in next_to(knots, one)} - seen
         seen |= layer

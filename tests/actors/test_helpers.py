@@ -289,6 +289,27 @@ def test_a_wait_whose_console_closes_fails_and_keeps_the_cache(node: Node) -> No
     assert sorted(each.name for each in node.folder.iterdir()) == ["cache", "lava-1200", "shell"]
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (["lava-wait", "y"], "WAIT y"),
+        (["lava-wait-all", "y", "client"], "WAIT_ALL y client"),
+        (["lava-sync", "a\\b*"], "SYNC a\\0134b*"),
+        (["lava-sync", "a\\0134b"], "SYNC a\\0134b"),
+    ],
+)
+def test_an_answer_that_another_helper_has_left_is_passed_over(
+    node: Node, call: list[str], words: str
+) -> None:
+    api = words.split(maxsplit=1)[0]
+    lines = ["<LAVA_ANSWER WAIT x>", "<LAVA_DATUM 1201:k=old>", f"<LAVA_{api}_COMPLETE>"]
+    lines += ["<LAVA_ANSWER WAIT x>", f"<LAVA_{api}_COMPLETE nack late>"]
+    lines += [f"<LAVA_ANSWER {words}>", "<LAVA_DATUM 1201:k=new>", f"<LAVA_{api}_COMPLETE>"]
+    waited = node.run(*call, stdin="".join(f"{line}\n" for line in lines))
+    assert (waited.returncode, waited.stderr) == (0, "")
+    assert node.cached() == ["1201:k=new"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_wait_that_is_killed_says_that_it_gives_up(node: Node, number: signal.Signals) -> None:
     master, slave = pty.openpty()

@@ -149,7 +149,7 @@ def test_who_gives_up_twice_keeps_the_first_blame() -> None:
     assert hopeless.culprits == (1,)
 
 
-def test_who_was_granted_something_since_has_no_excuse_any_more() -> None:
+def test_what_was_kept_from_being_done_stays_the_fault_of_who_kept_it() -> None:
     group = trio()
     group.sync((2, 1), "s")
     group.withdraw((2, 1), (1,))
@@ -157,7 +157,15 @@ def test_who_was_granted_something_since_has_no_excuse_any_more() -> None:
     group.wait((2, 2), "y")
     group.leave(2)
     [hopeless] = judged(group.wait_all((3, 1), "x"))
-    assert hopeless.culprits == (2,)
+    assert hopeless.culprits == (1,)
+
+
+def test_who_waits_for_one_that_waits_for_nobody_blames_that_one() -> None:
+    senders = Senders({"a": Sends(frozenset({"y"})), "b": Sends()})
+    group = Coordination([(1, "a"), (2, "b")], senders)
+    group.wait((1, 1), "x")
+    group.wait((2, 1), "y")
+    assert {each.ticket[0]: each.culprits for each in presumed(group)} == {1: (1,), 2: (1,)}
 
 
 def test_who_would_never_have_acted_is_to_blame_itself() -> None:

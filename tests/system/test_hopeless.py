@@ -212,6 +212,51 @@ def test_a_wait_in_the_background_that_gives_up_does_not_count_as_waiting(
     assert "the console was closed before the call was answered" in " ".join(ran.console("server"))
 
 
+def test_the_answer_to_a_helper_that_was_killed_is_not_taken_for_another_ones(
+    callboard: Callboard,
+) -> None:
+    kill = "(sleep 1; pkill -KILL -f '[l]ava-wait x') & lava-wait x || true"
+    roles = {
+        "a": [Test("a", [kill, "lava-wait y", "lava-test-case y --shell grep -q v=2 /tmp/lava*"])],
+        "b": [Test("b", ["sleep 2", "lava-send x v=1", "sleep 2", "lava-send y v=2"])],
+    }
+    ran = callboard.run(definition(roles))
+    assert ran.results("a")["0_a/multinode-wait-y"] == "pass"
+    assert ran.results("a")["0_a/y"] == "pass"
+
+
+def test_a_wait_that_can_not_read_the_console_fails_at_once(callboard: Callboard) -> None:
+    roles = {
+        "a": [
+            Test("a", ["timeout 100 lava-wait x"]),
+            Test("c", ["timeout --foreground 9 lava-wait x"]),
+        ],
+        "b": [Test("b", ["sleep 2", "lava-send x"])],
+    }
+    ran = callboard.run(definition(roles), timeout_s=60)
+    assert ran.results("a") == {"0_a/multinode-wait-x": "fail", "1_c/multinode-wait-x": "pass"}
+
+
+def test_who_waits_for_one_that_waits_in_vain_is_failed_later(callboard: Callboard) -> None:
+    roles = {
+        "a": [Test("a", ["lava-wait x"]), Test("then", ["lava-send y"])],
+        "b": [Test("b", ["lava-wait y"])],
+    }
+    ran = callboard.run(definition(roles, limit_s=300), "--deadlock-grace", str(GRACE_S))
+    assert ran.results("a") == {"0_a/multinode-wait-x": "fail", "1_then/multinode-send-y": "pass"}
+    assert ran.results("b") == {"0_b/multinode-wait-y": "pass"}
+    assert [each["call"] for each in ran.document["hopeless"]] == ["lava-wait x"]
+
+
+def test_an_abandoned_wait_ends_though_another_node_works_aside(callboard: Callboard) -> None:
+    roles = {
+        "a": [Test("a", ["lava-wait x"]), Test("then", ["lava-send y"])],
+        "b": [Test("b", ["sleep 300 & lava-wait y"])],
+    }
+    ran = callboard.run(definition(roles, limit_s=300), "--deadlock-grace", str(GRACE_S))
+    assert ran.results("b") == {"0_b/multinode-wait-y": "pass"}
+
+
 def test_what_a_hopeless_wait_belongs_to_is_in_the_log(callboard: Callboard) -> None:
     ran = callboard.run(DEAD_SERVER)
     made = {each.seq: each.body for each in ran.events(CallMade)}

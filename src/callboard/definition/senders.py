@@ -7,6 +7,7 @@ if every command in it is known not to run others.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,9 +19,14 @@ from callboard.definition.model import Block, Definition, TestSource
 _CALL = re.compile(
     r"lava-(send|sync)[ \t]+(?:'([^'$]+)'|\"([^\"$`\\]+)\"|([\w.:/+@%-]+))(?=[\s;&|)<>]|$)"
 )
-_ANY_SEND = re.compile(r"lava-send\b")
+_ANY_CALL = re.compile(r"lava-(send|sync)\b")
+_RUNS_OTHERS = re.compile(r"\\\"|\b(?:exec|foreach)\b|--to-command")
 _SEPARATOR = re.compile(r"\$?\(|[`;&|(){}\n!]|\b(?:if|then|else|elif|do|while|until|time)\b")
-_COMMAND = re.compile(r"\s*(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*([^\s<>]*)")
+_COMMAND = re.compile(
+    r"(?:\s*\d*[<>]+&?\s*\S+)*"  # redirections may come first, then assignments
+    r"\s*(?:\w+=(?:'[^']*'|\"[^\"]*\"|\S*)\s+)*"
+    r"([^\s<>]*)"
+)
 _HELPER = re.compile(r"--(?:cmd|shell)\b")
 _ASSIGNMENT = re.compile(r"\w+=\S*|\d*>.*|\d+|[=!<>]+")
 _MOST_BYTES = 4 * 2**20
@@ -30,9 +36,9 @@ _COMMANDS = """
 date dd df dhclient diff dirname dmesg done dpkg du echo egrep esac ethtool exit export expr false
 fgrep fi file for free getent git grep gunzip gzip head host hostname id ifconfig install iperf
 iperf3 ip iw jobs kill killall ln ls lsblk lscpu lsmod lspci lsusb md5sum mkdir mknod mktemp
-modprobe mount mv nc nslookup opkg passwd pgrep pidof ping ping6 pkill printenv printf ps pwd read
-readlink realpath reboot return rm rmdir rpm scp sed seq service set sha256sum shift sleep sort ss
-stat stty sync sysctl systemctl tail tar tee test touch tr trap true truncate ulimit umask umount
+modprobe mount mv nslookup opkg passwd pgrep pidof ping ping6 pkill printenv printf ps pwd read
+readlink realpath reboot return rm rmdir rpm scp sed seq set sha256sum shift sleep sort ss
+stat stty sync sysctl tail tar tee test touch tr true truncate ulimit umask umount
 uname uniq unset unzip uptime wait wc wget which whoami yum
 """
 _KNOWN = frozenset(_COMMANDS.split())
@@ -43,15 +49,21 @@ _KNOWN = frozenset(_COMMANDS.split())
 class Sends:
     """What a role sends: `ids`, and maybe more if its definitions are `open`.
 
-    `syncs` are the IDs of its syncs, likewise.
+    `syncs` are the IDs of its syncs, and maybe more if they are `computed`.
     """
 
     ids: frozenset[str] = frozenset()
     open: bool = False
     syncs: frozenset[str] = frozenset()
+    computed: bool = False
 
     def __or__(self, other: "Sends") -> "Sends":
-        return Sends(self.ids | other.ids, self.open or other.open, self.syncs | other.syncs)
+        return Sends(
+            self.ids | other.ids,
+            self.open or other.open,
+            self.syncs | other.syncs,
+            self.computed or other.computed,
+        )
 
 
 @frozen
@@ -84,7 +96,9 @@ class Senders:
     def callers(self, sync_id: str) -> frozenset[str]:
         """The roles that may call this sync."""
         return frozenset(
-            role for role, each in self.sends.items() if each.open or sync_id in each.syncs
+            role
+            for role, each in self.sends.items()
+            if each.open or each.computed or sync_id in each.syncs
         )
 
     def likely(self, message_id: str) -> frozenset[str]:
@@ -131,13 +145,18 @@ def _of_source(source: TestSource, folders: dict[Path, Sends]) -> Sends:
 
 def _of_text(text: str) -> Sends:
     called: dict[str, set[str]] = {"send": set(), "sync": set()}
-    literal = 0
+    literal = Counter[str]()
     for line in text.splitlines():
         for match in _CALL.finditer(_opened(line)):
             called[match[1]].add(match[2] or match[3] or match[4])
-            literal += match[1] == "send"
-    computed = len(_ANY_SEND.findall(text)) > literal
-    return Sends(frozenset(called["send"]), computed, frozenset(called["sync"]))
+            literal[match[1]] += 1
+    calls = Counter(_ANY_CALL.findall(text))
+    return Sends(
+        frozenset(called["send"]),
+        calls["send"] > literal["send"],
+        frozenset(called["sync"]),
+        calls["sync"] > literal["sync"],
+    )
 
 
 def _opened(line: str) -> str:
@@ -148,8 +167,8 @@ def _opened(line: str) -> str:
 def _commands(step: str) -> Iterator[str]:
     """The words of a step that may be commands; a few more than there are, for it is a guess."""
     plain = _without_texts(step)
-    if "'" in plain:
-        yield "'"  # what it opens or closes can't be told
+    if "'" in plain or _RUNS_OTHERS.search(step):
+        yield "'"  # what it opens, closes or runs can't be told
     for part in _SEPARATOR.split(plain):
         match = _COMMAND.match(part)
         if match and match[1]:
