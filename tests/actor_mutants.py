@@ -54,11 +54,16 @@ TIMES = [
             "            return"
         ),
     ),
-    ("who works aside ends nothing yet", "survey.busy = survey.busy or busy", "pass"),
+    ("who works aside ends nothing yet", "survey.busy.add(answer.member)", "pass"),
     (
-        "one that works aside is enough",
-        "survey.busy = survey.busy or busy",
-        "survey.busy = busy",
+        "one that works aside is enough where all wait",
+        "if ticket in abandoned else survey.busy)",
+        "if True else survey.busy)",
+    ),
+    (
+        "another's work doesn't help a wait for ended senders",
+        "if ticket in abandoned else survey.busy)",
+        "if False else survey.busy)",
     ),
     ("all that were asked have to answer", "if survey.left:\n            return\n", "\n"),
     (
@@ -68,13 +73,13 @@ TIMES = [
     ),
     (
         "the time begins anew where all wait",
-        "known_s = {} if self._coordination.stuck else self._doubted_s",
-        "known_s = self._doubted_s",
+        "if ticket in abandoned\n            else self._asked_s",
+        "if True\n            else self._asked_s",
     ),
     (
         "what others do doesn't help a wait for ended senders",
-        "known_s = {} if self._coordination.stuck else self._doubted_s",
-        "known_s: dict[Ticket, float] = {}",
+        "if ticket in abandoned\n            else self._asked_s",
+        "if False\n            else self._asked_s",
     ),
     (
         "a request while it is asked begins the time anew",
@@ -89,19 +94,11 @@ TIMES = [
     ),
     (
         "who works aside is asked again",
-        "if self._coordination.suspicious:\n            self._look_in(max(",
-        "if False:\n            self._look_in(max(",
+        "if self._coordination.suspicious:\n            self._look_in(self._report_s if idle",
+        "if False:\n            self._look_in(self._report_s if idle",
     ),
-    (
-        "who is idle is asked twice",
-        "if not survey.busy and not survey.again:",
-        "if False:",
-    ),
-    (
-        "who doesn't say may be busy",
-        "outcome.value is not False",
-        "outcome.value is True",
-    ),
+    ("who is idle is asked twice", "if idle and not survey.again:", "if False:"),
+    ("who doesn't say may be busy", "outcome.value is not False", "outcome.value is True"),
     (
         "what has become certain is reported again",
         "if known is not None and known >= found.certain:",
@@ -109,7 +106,17 @@ TIMES = [
     ),
     (
         "who works aside is left alone for a while",
-        "max(REPORT_S, self._patience.grace_s) if survey.busy else self._report_s",
+        "self._report_s if idle else max(REPORT_S, self._patience.grace_s)",
         "self._report_s",
+    ),
+    (
+        "those fail first that wait for nobody who lives",
+        "return for_the_ended or in_a_circle or found",
+        "return found",
+    ),
+    (
+        "a circle fails before those that wait for it",
+        "return for_the_ended or in_a_circle or found",
+        "return for_the_ended or found",
     ),
 ]

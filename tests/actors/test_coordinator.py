@@ -287,6 +287,40 @@ async def test_without_fail_fast_what_is_presumed_is_only_reported() -> None:
     assert len(group.reports) == 3
 
 
+async def test_those_fail_first_that_wait_for_nobody_who_lives() -> None:
+    senders = Senders({"server": Sends(frozenset({"ready"})), "client": Sends(frozenset({"go"}))})
+    async with bench(SOON, senders=senders) as group, anyio.create_task_group() as tasks:
+        tasks.start_soon(group.ask, Wait((1, 1), "go"), (1, 1))
+        tasks.start_soon(group.ask, Wait((3, 1), "redy"), (3, 1))
+        await group.ask(Wait((2, 1), "typo"), (2, 1))
+        await group.ref.tell(Send(2, "go", {}))
+    assert isinstance(group.answers[3, 1], Refused)
+    assert group.answers[1, 1] == Granted({2: {}})
+
+
+async def test_a_circle_fails_before_those_that_wait_for_it() -> None:
+    async with bench(SOON) as group, anyio.create_task_group() as tasks:
+        tasks.start_soon(group.ask, WaitAll((3, 1), "z", "server"), (3, 1))
+        tasks.start_soon(group.ask, WaitAll((2, 1), "z", "server"), (2, 1))
+        await group.ask(WaitAll((1, 1), "z", "server"), (1, 1))
+        await group.ref.tell(Send(1, "z", {}))
+    assert group.answers[2, 1] == group.answers[3, 1] == Granted({1: {}})
+
+
+async def test_what_another_does_aside_does_not_help_a_wait_that_nobody_sends() -> None:
+    senders = Senders({"server": Sends(frozenset({"ready"}))})
+    async with (
+        bench(SOON, busy=[True] * 100, worker=3, senders=senders) as group,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(group.ask, Sync((1, 1), "met"), (1, 1))
+        tasks.start_soon(group.ask, Sync((3, 1), "met"), (3, 1))
+        await group.ask(Wait((2, 1), "typo"), (2, 1))
+        assert set(group.answers) == {(2, 1)}
+        await group.ref.tell(Leave(2))
+    assert len(group.answers) == 3
+
+
 async def test_members_are_asked_twice_before_a_wait_is_failed() -> None:
     async with bench(SOON) as group, anyio.create_task_group() as tasks:
         for job in ROLES:
