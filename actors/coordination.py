@@ -325,8 +325,7 @@ class Coordination:
         *,
         certain: bool,
     ) -> Hopeless:
-        to_blame = blamed or (ticket[0],)  # who waits for what nobody ever sends
-        return Hopeless(ticket, queue.kind, queue.id, queue.role, certain, absent, to_blame)
+        return Hopeless(ticket, queue.kind, queue.id, queue.role, certain, absent, blamed)
 
     def _absent(self, missing: tuple[int, ...]) -> tuple[Absent, ...]:
         return tuple(Absent(each, self._state(each)) for each in missing)

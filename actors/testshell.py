@@ -486,11 +486,14 @@ def _reply_lines(call: Call, answer: Granted | Refused) -> Iterator[str]:
     """The answer as the device's helper reads it: whose it is, a line a datum, the completion."""
     api = call.call.replace("-", "_").upper()
     words = " ".join([api, *map(escape, filter(None, (call.id, call.role)))])
-    if len(words.encode()) < _LONGEST_WORDS_BYTES:
-        yield f"<LAVA_ANSWER {words}>"
+    whose = f"<LAVA_ANSWER {words}>" if len(words.encode()) < _LONGEST_WORDS_BYTES else ""
     match answer:
-        case Granted(data):
+        case Granted(data) if any(data.values()):
+            yield from [whose] if whose else []
             yield from data_lines(data)
             yield f"<LAVA_{api}_COMPLETE>"
+        case Granted():
+            yield f"{whose}<LAVA_{api}_COMPLETE>"  # one line, for each costs time
         case Refused(reason):
+            yield from [whose] if whose else []
             yield f"<LAVA_{api}_COMPLETE nack {escape(reason)}>"

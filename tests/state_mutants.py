@@ -319,13 +319,8 @@ ENDS = [
     ),
     (
         "who ended is to blame, not who waits",
-        "to_blame = blamed or (ticket[0],)",
-        "to_blame = (ticket[0],)",
-    ),
-    (
-        "who waits for what nobody sends is to blame",
-        "to_blame = blamed or (ticket[0],)",
-        "to_blame = blamed",
+        "queue.role, certain, absent, blamed)",
+        "queue.role, certain, absent, (ticket[0],))",
     ),
 ]
 

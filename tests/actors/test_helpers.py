@@ -310,6 +310,16 @@ def test_an_answer_that_another_helper_has_left_is_passed_over(
     assert node.cached() == ["1201:k=new"]
 
 
+@pytest.mark.parametrize("api", WAITS)
+def test_whose_an_answer_is_may_stand_on_its_last_line(node: Node, api: str) -> None:
+    command = WAITS[api][0]
+    words = " ".join([api, *command[1:]])
+    lines = [f"<LAVA_ANSWER {api} other><LAVA_{api}_COMPLETE nack no>"]
+    lines += [f"<LAVA_ANSWER {words}><LAVA_{api}_COMPLETE>"]
+    waited = node.run(*command, stdin="".join(f"{line}\n" for line in lines))
+    assert (waited.returncode, waited.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_wait_that_is_killed_says_that_it_gives_up(node: Node, number: signal.Signals) -> None:
     master, slave = pty.openpty()
