@@ -402,9 +402,8 @@ class Coordination:
             return len(messages.sent) == len(self._roles)
         if self._semantics.whole_role:
             return messages.senders[role] == self._counts[role]
-        return bool(messages.sent) and (
-            self._members[role][0] in messages.sent or messages.senders[own] == self._counts[own]
-        )
+        first = self._members[role][0]
+        return first in messages.sent or messages.senders[own] == self._counts[own]
 
     def _may_start(self, role: str, asker: str) -> bool:
         for_all, for_asker = self._started[None], self._started[asker]

@@ -228,7 +228,7 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
 
     def _look_in(self, delay_s: float) -> None:
         self._looking = True
-        self.context.call_after(max(delay_s, 0.0), _Look())
+        self.context.call_after(delay_s, _Look())
 
     def _look(self) -> None:
         """Report what has presumably been hopeless for long enough, and ask before it is failed."""

@@ -1,6 +1,6 @@
 """The action that runs a stage of test definitions and listens to what the device says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import assert_never
 
 import anyio
@@ -41,9 +41,9 @@ from callboard.actors.messages import (
     SetAside,
     ShellReady,
 )
+from callboard.actors.replies import reply_lines
 from callboard.actors.signals import ApiCall, Signal
 from callboard.actors.steps import Steps
-from callboard.actors.wire import data_lines, escape
 from callboard.definition.model import PipelineAction, TestSource
 from callboard.events import (
     Body,
@@ -64,9 +64,6 @@ TEST_SHELLS = frozenset({"multinode-test", "lava-test-shell"})
 """Names of the actions that run test definitions in a shell."""
 
 _INTERRUPT = "\x03"
-_LONGEST_WORDS_BYTES = 900
-"""Of a longer call the answer doesn't say whose it is: its line would be cut on the way."""
-
 _RUNNER_TOKEN = 0
 """Number of the shell command that is the runner; connections number theirs from 1."""
 
@@ -445,7 +442,7 @@ class TestShell(Action):
         call, answer = message.call, message.answer
         stage.waiting -= call.call != "send"
         if call.call != "send" and not isinstance(answer, GivenUp):
-            await stage.connection.tell(SendLines(tuple(_reply_lines(call, answer))))
+            await stage.connection.tell(SendLines(tuple(reply_lines(call, answer))))
         if message.suite is None:
             raise TestError(f"lava-{call.call} {call.id} was called before a definition began")
         passed = isinstance(answer, Granted)
@@ -480,20 +477,3 @@ def _revision(source: TestSource | None) -> str | None:
         return None
     revision = source.options.get("revision") or source.options.get("branch")
     return None if revision is None else str(revision)
-
-
-def _reply_lines(call: Call, answer: Granted | Refused) -> Iterator[str]:
-    """The answer as the device's helper reads it: whose it is, a line a datum, the completion."""
-    api = call.call.replace("-", "_").upper()
-    words = " ".join([api, *map(escape, filter(None, (call.id, call.role)))])
-    whose = f"<LAVA_ANSWER {words}>" if len(words.encode()) < _LONGEST_WORDS_BYTES else ""
-    match answer:
-        case Granted(data) if any(data.values()):
-            yield from [whose] if whose else []
-            yield from data_lines(data)
-            yield f"<LAVA_{api}_COMPLETE>"
-        case Granted():
-            yield f"{whose}<LAVA_{api}_COMPLETE>"  # one line, for each costs time
-        case Refused(reason):
-            yield from [whose] if whose else []
-            yield f"<LAVA_{api}_COMPLETE nack {escape(reason)}>"

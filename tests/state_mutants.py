@@ -327,7 +327,7 @@ ENDS = [
 LAVA = [
     (
         "LAVA: the first node speaks for its role",
-        "self._members[role][0] in messages.sent",
+        "first in messages.sent",
         "self._members[role][-1] in messages.sent",
     ),
     (

@@ -41,7 +41,7 @@ def ordinary(tmp_path: Path) -> Iterator[Callboard]:
 def anybody(request: pytest.FixtureRequest) -> Callboard:
     """The command line of root, and that of an ordinary user."""
     if request.param == "root" and os.geteuid() != 0:
-        pytest.skip("needs root")
+        pytest.skip("only root can run root's command line; the ordinary user's is tried")
     found = request.getfixturevalue("callboard" if request.param == "root" else "ordinary")
     assert isinstance(found, Callboard)
     return found

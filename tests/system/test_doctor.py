@@ -57,7 +57,7 @@ def test_a_user_without_namespaces_gets_the_command_that_allows_them(ordinary: C
     assert "sysctl -w user.max_user_namespaces" in checks["throw-away nodes"]["cure"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root whose rights are taken away")
 def test_a_root_without_its_rights_is_told_which_one_is_missing(callboard: Callboard) -> None:
     code, checks = examine(callboard, *NO_SYS_ADMIN)
     assert code == 1

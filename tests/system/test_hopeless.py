@@ -139,6 +139,16 @@ def test_a_circle_of_waits_blames_those_in_it(callboard: Callboard) -> None:
     assert blamed == dict.fromkeys(jobs, jobs)
 
 
+def test_the_summary_says_that_nobody_sends_what_several_wait_for(callboard: Callboard) -> None:
+    roles = {"client": [Test("c", ["lava-wait redy"])]}
+    path = callboard.write(definition(roles, counts={"client": 2}, limit_s=300))
+    out = str(callboard.folder / "out")
+    process = callboard.start("run", str(path), "-q", "-o", out, "--deadlock-grace", str(GRACE_S))
+    text = " ".join(process.communicate(timeout=60)[0].split())
+    assert process.returncode == 1
+    assert "which waited for what nobody sends in lava-wait redy" in text
+
+
 @pytest.mark.parametrize(
     "send",
     [

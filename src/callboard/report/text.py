@@ -90,10 +90,9 @@ def _blame(run: Run) -> Iterator[str]:
         at = f" ({where.file}:{where.line})" if where else ""
         if victims:
             yield f"to blame: {guilty}; {victims} waited in vain in {call}{at}"
-        elif len(culprits) > 1:
-            yield f"to blame: {guilty}, which waited for each other in {call}{at}"
         else:
-            what = "itself" if waits[0].missing else "what nobody sends"
+            what = "each other" if len(culprits) > 1 else "itself"
+            what = what if waits[0].missing else "what nobody sends"
             yield f"to blame: {guilty}, which waited for {what} in {call}{at}"
 
 
