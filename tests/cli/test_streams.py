@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -146,6 +147,14 @@ def test_describe_acts_on_no_escape_of_a_definition(tmp_path: Path) -> None:
     assert first == "\N{REPLACEMENT CHARACTER}[2J[bold]x[/y]: a single node, 1 job"
 
 
+def until_it_reads_a_pipe(pid: int) -> None:
+    """A signal just before a process blocks would only be noticed when it has read something."""
+    deadline_s = time.monotonic() + 10
+    while "pipe_read" not in Path(f"/proc/{pid}/wchan").read_text():
+        assert time.monotonic() < deadline_s, "it doesn't read"
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals_before_anything_runs_are_interruptions(
     tmp_path: Path, number: signal.Signals
@@ -160,6 +169,7 @@ def test_signals_before_anything_runs_are_interruptions(
     )
     # Opening the pipe for writing returns when callboard has opened it for reading.
     with (tmp_path / "slow.yaml").open("w"):
+        until_it_reads_a_pipe(process.pid)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
