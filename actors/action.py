@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import anyio
 from attrs import evolve
 
-from callboard.actors.calls import Calls, first, last
+from callboard.actors.calls import Calls
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ActionError, Bug, Canceled, JobError
 from callboard.actors.messages import ActionMessage, Done, GiveUp, JobData, Run
 from callboard.actors.work import RECORDED, WORK
+from callboard.definition.calls import calls_after, calls_before
 from callboard.definition.model import Call, PipelineAction
 from callboard.events import ActionEnded, ActionStarted, Failure, Message, Result
 from callboard.runtime import Actor, ActorRef
@@ -138,11 +139,11 @@ class Action(Actor[ActionMessage]):
     async def _perform(self, data: JobData, deadline_s: float, *, skipped: bool) -> Done:
         """The calls that come first, the work, and the calls that a success is followed by."""
         try:
-            data = await self.call(first(self.plan), data, deadline_s)
+            data = await self.call(calls_before(self.plan), data, deadline_s)
             done = Done(data) if skipped else await self._attempts(data, deadline_s)
             if done.failure is not None:
                 return done
-            return evolve(done, data=await self.call(last(self.plan), done.data, deadline_s))
+            return evolve(done, data=await self.call(calls_after(self.plan), done.data, deadline_s))
         except Exception as error:  # whatever goes wrong ends the action, not its actor
             return self._failed(data, error)
 

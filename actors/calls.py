@@ -10,13 +10,10 @@ from callboard.actors.effects import Data
 from callboard.actors.errors import JobError, MultinodeTimeout
 from callboard.actors.members import Member
 from callboard.actors.messages import Call, Granted, JobData, Refused
-from callboard.definition.calls import MULTINODE, START
+from callboard.definition.calls import START
 from callboard.definition.model import Call as WrittenCall
 from callboard.definition.model import PipelineAction
 from callboard.events import CallName, LogLevel, Message, Where
-
-AT_THE_END = frozenset({"lava-multinode-overlay", "lava-vland-overlay"})
-"""Actions whose calls are made when their own work is done (LAVA: when calls are made)."""
 
 _NAMES: Mapping[str, CallName] = {
     "lava-send": "send",
@@ -25,24 +22,6 @@ _NAMES: Mapping[str, CallName] = {
     "lava-wait": "wait",
     "lava-wait-all": "wait-all",
 }
-
-
-def first(plan: PipelineAction) -> tuple[WrittenCall, ...]:
-    """The calls that an action makes before its own work and its children."""
-    return tuple(call for call in _own(plan) if not _is_late(plan, call))
-
-
-def last(plan: PipelineAction) -> tuple[WrittenCall, ...]:
-    """The calls that an action makes when it has succeeded."""
-    return tuple(call for call in _own(plan) if _is_late(plan, call))
-
-
-def _own(plan: PipelineAction) -> Sequence[WrittenCall]:
-    return [call for call in plan.calls if call.protocol == MULTINODE]
-
-
-def _is_late(plan: PipelineAction, call: WrittenCall) -> bool:
-    return call.request == "lava-start" or plan.name in AT_THE_END
 
 
 class Calls:

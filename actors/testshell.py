@@ -8,7 +8,6 @@ from attrs import define, field
 
 from callboard.actors import signals
 from callboard.actors.action import Action
-from callboard.actors.calls import first, last
 from callboard.actors.context import JobContext
 from callboard.actors.errors import (
     ActionError,
@@ -44,6 +43,7 @@ from callboard.actors.messages import (
 from callboard.actors.replies import reply_lines
 from callboard.actors.signals import ApiCall, Signal
 from callboard.actors.steps import Steps
+from callboard.definition.calls import calls_after, calls_before
 from callboard.definition.model import PipelineAction, TestSource
 from callboard.events import (
     Body,
@@ -159,7 +159,7 @@ class TestShell(Action):
         deadline_s = self.start(run)
         data = run.data
         try:
-            data = await self.call(first(self.plan), data, deadline_s)
+            data = await self.call(calls_before(self.plan), data, deadline_s)
             connection, prepare = self._prepare(data)
         except anyio.get_cancelled_exc_class():
             self.end("fail", failure=self.failure(Canceled("the job was canceled")))
@@ -231,7 +231,7 @@ class TestShell(Action):
         data = stage.data.with_failures(stage.failures)
         if error is None:
             try:
-                data = await self.call(last(self.plan), data, stage.deadline_s)
+                data = await self.call(calls_after(self.plan), data, stage.deadline_s)
             except ActionError as unmet:
                 error = unmet
         failure = self.failure(error) if error is not None else None

@@ -16,6 +16,7 @@ PACKAGES = {
     "callboard.scenarios": ROOT / "scenarios",
     "callboard.definition": ROOT / "src/callboard/definition",
     "callboard.sources": ROOT / "src/callboard/sources",
+    "callboard.flow": ROOT / "src/callboard/flow",
     "callboard.report": ROOT / "src/callboard/report",
     "callboard.cli": ROOT / "src/callboard/cli",
 }
@@ -34,12 +35,14 @@ ALLOWED = {
     "callboard.sources": {"callboard.definition"},
     "callboard.journal": {"callboard.events"},
     "callboard.reservation": {"callboard.actors", "callboard.definition", "callboard.state"},
+    "callboard.flow": {"callboard.definition", "callboard.events"},
     "callboard.report": {"callboard.events", "callboard.definition"},
     "callboard.running": {
         "callboard.actors",
         "callboard.runtime",
         "callboard.definition",
         "callboard.events",
+        "callboard.flow",
         "callboard.journal",
         "callboard.report",
         "callboard.reservation",

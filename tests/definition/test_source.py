@@ -89,3 +89,10 @@ def test_lines_around_the_secrets_are_shown() -> None:
     hide_secrets(None, source)
     lines = [source.excerpt(offset) for offset in (0, 5, 14, 28)]
     assert [line.line if line else None for line in lines] == ["a: 1", None, None, "b: 2"]
+
+
+def test_a_secret_is_masked_as_a_whole_even_if_it_is_cut_short_or_holds_another() -> None:
+    source = Source("job.yaml", "", secrets=frozenset({"hunter2", "hunter2-and-more", "2-a"}))
+    assert source.masked("`x hunter2-and-more`") == "`x [MASKED]`"
+    assert source.masked("`echo hunter2-and…` and `hun…`") == "`echo [MASKED]…` and `[MASKED]…`"
+    assert source.masked("`echo hu…` in hunt") == "`echo hu…` in hunt"

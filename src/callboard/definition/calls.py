@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from callboard.definition.model import Call
+from callboard.definition.model import Call, PipelineAction
 from callboard.definition.reader import Section, did_you_mean, listed
 from callboard.definition.roles import Roles
 from callboard.definition.timeouts import timeout_of
@@ -37,6 +37,28 @@ _REQUESTS: Mapping[str, tuple[str, ...]] = {
 SENDS = frozenset({"lava-send", "lava-sync"})
 WAITS = frozenset({"lava-wait", "lava-wait-all", "lava-sync"})
 """Requests that may keep an action waiting."""
+
+
+AT_THE_END = frozenset({"lava-multinode-overlay", "lava-vland-overlay"})
+"""Actions whose calls are made when their own work is done (LAVA: when calls are made)."""
+
+
+def calls_before(action: PipelineAction) -> tuple[Call, ...]:
+    """The MultiNode calls that an action makes before its own work and its children."""
+    return tuple(call for call in _own(action) if not _is_late(action, call))
+
+
+def calls_after(action: PipelineAction) -> tuple[Call, ...]:
+    """The MultiNode calls that an action makes when it has succeeded."""
+    return tuple(call for call in _own(action) if _is_late(action, call))
+
+
+def _own(action: PipelineAction) -> Sequence[Call]:
+    return [call for call in action.calls if call.protocol == MULTINODE]
+
+
+def _is_late(action: PipelineAction, call: Call) -> bool:
+    return call.request == "lava-start" or action.name in AT_THE_END
 
 
 @frozen

@@ -104,7 +104,8 @@ CB050 no roles
 CB051 role without actions
     No action names this role, so its nodes would do nothing. LAVA refuses the job.
 CB052 bad count
-    Each role says with `count` how many nodes it has: a whole number, at most 100,000.
+    Each role says with `count` how many nodes it has: a whole number, at most 1,000,000.
+    A group that is run has at most 100,000 nodes.
 CB053 role without device
     A role has `device_type`, or `connection` and `host_role`.
 CB054 device and connection
@@ -306,6 +307,77 @@ CB153 pattern is deprecated
     `lava-test-case`.
 CB154 bad checksum
     `sha256sum` is what the program of that name prints for the archive: 64 hexadecimal digits.
+CB160 message never sent
+    A wait returns once the message has been sent. No role ever sends this ID, so the call lasts
+    until its limit and fails. Most often one of the two IDs is misspelt.
+CB161 message never awaited
+    A message is sent, but nobody waits for its ID. It does no harm, but most often the wait is
+    missing or misspelt.
+CB162 wait-all never satisfied
+    `lava-wait-all ID` needs the message from every node of the group, the calling one included,
+    and `lava-wait-all ID ROLE` from every node of the role. One of them never sends it.
+CB163 sync never complete
+    `lava-sync ID` returns once every node of the group has called it. One role never does.
+CB164 circular wait
+    Each of some calls waits for what comes only after another of them, so none returns. Send
+    what others need before waiting for them.
+CB165 never released
+    A role with `request: lava-start` begins once every node of its `expect_role` has sent
+    `lava_start`, which they never do.
+CB166 released too late
+    The role that releases a delayed one waits for it before, and so for what can't happen.
+    Delayed roles take part in `lava-sync`, and in `lava-wait-all` without a role.
+CB167 waits for a role that isn't there
+    `lava-wait-all ID ROLE` fails at once if the group has no such role, or no node of it.
+CB168 datum never sent
+    An action fills in `$name` from the data that came with the message. If nobody sends that
+    key, the action fails.
+CB169 bad key
+    The keys of `lava-send ID KEY=VALUE` have letters, digits and `_`. With any other the call
+    fails, and the test with it.
+CB170 bad ID
+    IDs travel on the console as one word: without white space, `>` or `=`.
+CB171 call inside of another helper
+    `lava-test-case` records whether its command succeeds, and goes on either way. After a call
+    that failed there, the nodes go on as if they had met.
+CB172 call that is not seen
+    Calls and their answers travel on the console. In a pipe, a redirection, `$( )`, the
+    background or `timeout` a call is not heard, or can't read its answer.
+CB173 wait outlasts its test
+    The limit of calls in a shell is the `timeout` of the role or the group. The test action, or
+    the job, ends before it: the wait then fails the whole job, and not just its test.
+CB174 essential role that nobody needs
+    When a node of an essential role fails, the whole group ends. That is of use where the others
+    wait for it.
+CB175 sync used again
+    A sync is documented to return at once for a node that has passed it. In LAVA's coordinator
+    the nodes have to meet again, and a fast one may pass while a slow one waits for ever.
+CB176 step is not read
+    The step is no shell script that can be parsed, so its calls are not part of the proof.
+CB177 ID known at run time only
+    An ID or role that a command or the environment makes can't be followed before the run.
+CB178 script is not read
+    A script that is missing, or no shell script, may make any call. Keep synchronisation calls
+    in inline definitions, where they can be seen. Sources of git and url are read if they are
+    fetched.
+CB179 outcome depends on a condition
+    Only the run knows which way a node goes, and on some ways a call waits for ever.
+CB180 too much to explore
+    There are more branches or calls than can be looked at, so nothing is proved.
+CB181 loop without end
+    Nothing after the loop is ever reached. A loop that serves others belongs into the background.
+CB182 one ID for messages and syncs
+    callboard keeps the IDs of messages and syncs apart. LAVA's coordinator has one table for
+    both, so that they disturb each other there.
+CB183 call without a group
+    The MultiNode helpers are there only in jobs with `protocols: lava-multinode`, and calls of
+    actions do nothing in others.
+CB184 misspelt helper
+    The command is none of LAVA's helpers, but its name is like that of one that makes calls. On
+    the node it fails, and whoever waits for the call waits for ever.
+CB185 words too many
+    `lava-wait` and `lava-sync` take an ID, `lava-wait-all` a role behind it. callboard leaves out
+    what follows; LAVA takes it for an error of the test, and ends the job.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -336,3 +408,6 @@ CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 
 RUN_CODES = frozenset(f"CB{number}" for number in range(100, 117))
 """Those that only appear when a command is carried out, not when a definition is read."""
+
+FLOW_CODES = frozenset(f"CB{number}" for number in range(160, 186))
+"""Those of the flow of a group (`callboard.flow.diagnosis`), not of its definition."""

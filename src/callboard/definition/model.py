@@ -356,6 +356,11 @@ class Definition:
         """Whether the definition declares `lava-multinode`."""
         return bool(self.roles)
 
+    @property
+    def size(self) -> int:
+        """How many nodes the group has."""
+        return sum(role.count for role in self.roles) if self.roles else 1
+
     def role(self, name: str) -> Role:
         """The role called `name`; raises KeyError when there is none."""
         for role in self.roles:

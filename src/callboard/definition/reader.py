@@ -31,8 +31,15 @@ _SPELLED = {"true": True, "false": False}
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:
     """A hint with the name that was most likely meant, None when nothing is alike."""
-    near = _nearest(name, names)
+    near = nearest(name, names)
     return near and f"did you mean `{near}`?"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that is most like `name`, None when none is alike; the first hundred are tried."""
+    spelled = {other.lower(): other for other in islice(names, _COMPARED)}
+    close = get_close_matches(name[:60].lower(), spelled, 1, _ALIKE)
+    return spelled[close[0]] if close else None
 
 
 def listed(names: Iterable[str], conjunction: str = "and") -> str:
@@ -43,12 +50,6 @@ def listed(names: Iterable[str], conjunction: str = "and") -> str:
     if len(quoted) < 2:
         return "".join(quoted)
     return f"{', '.join(quoted[:-1])} {conjunction} {quoted[-1]}"
-
-
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    spelled = {other.lower(): other for other in islice(names, _COMPARED)}
-    close = get_close_matches(name[:60].lower(), spelled, 1, _ALIKE)
-    return spelled[close[0]] if close else None
 
 
 @define
@@ -104,7 +105,7 @@ class Section:
 
         The key found then counts as known, so that it isn't reported twice.
         """
-        near = _nearest(key, (name for name in self._entries if name not in self._asked))
+        near = nearest(key, (name for name in self._entries if name not in self._asked))
         if near is None:
             return None
         self._asked.add(near)

@@ -9,7 +9,7 @@ from callboard.definition.reader import Section, did_you_mean, listed
 from callboard.definition.timeouts import read_limit
 from callboard.definition.tree import Node, ScalarNode
 
-COUNT_LIMIT = 100_000
+COUNT_LIMIT = 1_000_000
 """Nodes of one role; more is a slip, and would only fill the memory."""
 
 _SPLIT = ("target_group", "sub_id", "group_size")

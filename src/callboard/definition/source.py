@@ -17,6 +17,8 @@ from callboard.definition.model import Place
 
 SIZE_LIMIT_BYTES = 4 * 1024 * 1024
 SHOWN_COLUMNS = 160
+_CUT = "…"
+_SHORTEST_START = 3
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -55,6 +57,13 @@ class Source:
         """The offset of a place in this file."""
         return self._starts_of()[place.line - 1] + place.column - 1
 
+    def has(self, place: Place, text: str) -> bool:
+        """Whether a text stands at a place as it is."""
+        starts = self._starts_of()
+        if not 1 <= place.line <= len(starts):
+            return False
+        return self.text.startswith(text, starts[place.line - 1] + place.column - 1)
+
     def excerpt(self, offset: int) -> Excerpt | None:
         """The line of `offset`, shortened around it; None when it must not be shown."""
         line = self._line(offset)
@@ -69,9 +78,12 @@ class Source:
         return _shortened(text, min(offset - first, len(text)))
 
     def masked(self, message: str) -> str:
-        """The message with every secret replaced by `[MASKED]`."""
+        """The message with every secret replaced by `[MASKED]`, also one cut short by `…`."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             message = message.replace(secret, "[MASKED]")
+            if _CUT in message:
+                *parts, last = message.split(_CUT)
+                message = _CUT.join([*(_without_start(each, secret) for each in parts), last])
         return message
 
     def diagnostic(
@@ -136,15 +148,20 @@ def _width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
-def read_source(path: str | os.PathLike[str]) -> Source | Diagnostic:
+def read_source(path: str | os.PathLike[str], file: str | None = None) -> Source | Diagnostic:
     """The text of a file, or why it can't be used.
 
     At most 4 MiB are read, whatever the file is; pipes and terminals are read like files.
+
+    Args:
+        path: The file.
+        file: What it is called in places, None for its path.
     """
-    file = os.fspath(path)
+    path = os.fspath(path)
+    file = path if file is None else file
     nowhere = Place(file, 1, 1)
     try:
-        with Path(file).open("rb") as stream:
+        with Path(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size > SIZE_LIMIT_BYTES:
                 return _too_large(nowhere, status.st_size)
@@ -191,6 +208,14 @@ def decode(data: str | bytes, file: str) -> Source | Diagnostic:
             "remove it; if it isn't a text file, another one was meant",
         )
     return source
+
+
+def _without_start(text: str, secret: str) -> str:
+    """A text that was cut short, without the beginning of a secret at its end."""
+    for length in range(min(len(secret), len(text)), _SHORTEST_START - 1, -1):
+        if text.endswith(secret[:length]):
+            return f"{text[:-length]}[MASKED]"
+    return text
 
 
 def _too_large(place: Place, size_bytes: int) -> Diagnostic:

@@ -52,6 +52,12 @@ def split(
     return tuple(_node(definition, member, text) for member in members)
 
 
+def one_a_role(definition: Definition) -> tuple[NodeJob, ...]:
+    """One job for each role that has nodes, for all jobs of a role are alike."""
+    counts = {role.name: min(role.count, 1) for role in definition.roles}
+    return split(definition, first_id=1, group="", counts=counts)
+
+
 @frozen
 class _Member:
     id: int
