@@ -10,7 +10,9 @@ from callboard.report.hopeless import HopelessWait
 from callboard.report.record import Case, Job, Run
 
 Json = dict[str, object]
-SchemaName = Literal["run", "invalid", "event", "describe", "devices", "doctor"]
+SchemaName = Literal[
+    "run", "invalid", "event", "explain", "describe", "devices", "doctor", "flow", "check"
+]
 
 
 def document(run: Run, directory: Path) -> Json:
