@@ -10,6 +10,7 @@ from callboard.definition.calls import MULTINODE
 from callboard.definition.devices import Device
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.model import Block, Definition, NodeJob, PipelineAction, Place
+from callboard.definition.split import one_a_role, split
 
 NOT_YET = "CB101"
 UNSERVED = "CB102"
@@ -49,20 +50,21 @@ def _not_yet(what: str, place: Place, role: str | None = None) -> Diagnostic:
     )
 
 
-def unserved(
-    jobs: Sequence[NodeJob], definition: Definition, devices: Sequence[Device] | None
-) -> Iterator[Diagnostic]:
+def unserved(definition: Definition, devices: Sequence[Device] | None) -> Iterator[Diagnostic]:
     """The roles that the devices can never serve; None gives every node a device of its own."""
+    size = definition.size
+    few = devices is None or size > len(devices)  # then nobody asks for all jobs
+    jobs = one_a_role(definition) if few else split(definition, first_id=1, group="")
     places = {role.name: role.place for role in definition.roles}
     if devices is None:
-        for job in _one_a_role(jobs):
+        for job in jobs:
             if job.device_type == "lxc":
                 name = job.role.name if job.role else None
                 place = places.get(name or "", definition.blocks[0].place)
                 yield _not_yet("device_type: lxc", place, name)
         return
     usable = [device for device in devices if device.driver == "local"]
-    lonely = [job for job in _one_a_role(jobs) if not any(serves(each, job) for each in usable)]
+    lonely = [job for job in _first_a_role(jobs) if not any(serves(each, job) for each in usable)]
     for job in lonely:
         name = job.role.name if job.role else None
         tags = f" with the tags {', '.join(job.tags)}" if job.tags else ""
@@ -80,18 +82,18 @@ def unserved(
             hint=hint,
             role=name,
         )
-    if not lonely and allocate(jobs, usable) is None:
+    if not lonely and (size > len(usable) or allocate(jobs, usable) is None):
         yield Diagnostic(
             UNSERVED,
             "error",
-            f"the group needs {len(jobs)} devices at once, and the devices file can't serve "
+            f"the group needs {size} devices at once, and the devices file can't serve "
             "all of its roles together",
             places.get(jobs[0].role.name) if jobs[0].role else None,
             hint=f"the devices file has {_types(devices)}",
         )
 
 
-def _one_a_role(jobs: Sequence[NodeJob]) -> list[NodeJob]:
+def _first_a_role(jobs: Sequence[NodeJob]) -> list[NodeJob]:
     return list({job.role.name if job.role else "": job for job in jobs}.values())
 
 

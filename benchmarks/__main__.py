@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import group, kernel, nodes
+from benchmarks import check, group, kernel, nodes
 from benchmarks.measurement import Measurement
 
 BENCHMARKS: Mapping[str, Callable[[], Measurement]] = {
@@ -12,6 +12,8 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement]] = {
     "tell": kernel.tell,
     "sync": group.sync,
     "memory": group.memory,
+    "check": check.calls,
+    "check-nodes": check.nodes,
     "node": nodes.node,
     "node-as-user": nodes.node_as_user,
     "nodes": nodes.nodes,

@@ -117,12 +117,12 @@ def unified(text: str) -> str:
 
 
 def on_a_terminal(command: list[str], folder: Path) -> str:
-    """What stands on a terminal of 100 columns when the command has ended."""
-    screen = pyte.Screen(100, 50)
+    """What stands on a terminal of 130 columns when the command has ended."""
+    screen = pyte.Screen(130, 50)
     stream = pyte.ByteStream(screen)
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
     child: pexpect.spawn[bytes] = pexpect.spawn(
-        command[0], command[1:], cwd=folder, env=environment, timeout=60, dimensions=(50, 100)
+        command[0], command[1:], cwd=folder, env=environment, timeout=60, dimensions=(50, 130)
     )
     child.expect(pexpect.EOF)
     assert child.before is not None
@@ -145,6 +145,37 @@ def test_the_commands_of_the_readme_print_what_it_says(tmp_path: Path) -> None:
         if command == "make demo":
             printed = f"{line}\n{printed}"  # make says what it runs
         assert unified(printed) == unified(expected)
+
+
+def printed(folder: Path, *arguments: str) -> str:
+    """What a command prints in a folder that has the scenarios."""
+    if not (folder / "scenarios").exists():
+        (folder / "scenarios").symlink_to(ROOT / "scenarios")
+    command = [sys.executable, "-m", "callboard", *arguments]
+    environment = os.environ | {"COLUMNS": "100"}
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.stderr == ""
+    return ran.stdout
+
+
+@pytest.mark.parametrize("name", ["checking", "flow"])
+def test_the_commands_of_a_page_print_what_it_says(name: str, tmp_path: Path) -> None:
+    shown = console_examples(ROOT / f"docs/{name}.md")
+    assert shown
+    for command, expected in shown:
+        program, *arguments = command.split()
+        assert program == "callboard"
+        assert printed(tmp_path, *arguments) == expected
+
+
+def test_the_drawings_of_the_page_on_flows_are_real(tmp_path: Path) -> None:
+    page = ROOT / "docs/flow.md"
+    [diagram] = re.findall(r"^```mermaid\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert printed(tmp_path, "flow", "scenarios/demo.yaml", "--format", "mermaid") == diagram
+    picture = (ROOT / "docs/demo.svg").read_text()
+    assert printed(tmp_path, "flow", "scenarios/demo.yaml", "--format", "svg") == picture
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -134,6 +134,8 @@ def test_the_wheel_holds_one_package_with_everything_in_it(tmp_path: Path) -> No
         "actors/overlay/bin/lava-wait",
         "scenarios/demo.yaml",
         "definition/model.py",
+        "definition/schemas/definition.schema.json",
+        "definition/schemas/devices.schema.json",
         "report/schemas/run.schema.json",
         "__main__.py",
     ):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from callboard.definition.devices import DevicesFile
     from callboard.definition.diagnostics import DefinitionError, Diagnostic
     from callboard.definition.model import Definition
+    from callboard.flow.check import GroupRefused, Verdict, check
     from callboard.running import GroupResult, LiveGroup, Setup, open_group, run
 
 __all__ = [
@@ -22,9 +23,12 @@ __all__ = [
     "DefinitionError",
     "DevicesFile",
     "Diagnostic",
+    "GroupRefused",
     "GroupResult",
     "LiveGroup",
     "Setup",
+    "Verdict",
+    "check",
     "load",
     "open_group",
     "read_devices",
@@ -36,6 +40,7 @@ _HOMES = {
     "callboard.definition.devices": ("DevicesFile",),
     "callboard.definition.diagnostics": ("DefinitionError", "Diagnostic"),
     "callboard.definition.model": ("Definition",),
+    "callboard.flow.check": ("GroupRefused", "Verdict", "check"),
     "callboard.running": ("GroupResult", "LiveGroup", "Setup", "open_group", "run"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

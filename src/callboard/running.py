@@ -21,7 +21,7 @@ from callboard.definition import pipeline, split
 from callboard.definition.devices import DevicesFile, LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
-from callboard.definition.senders import Senders
+from callboard.definition.split import one_a_role
 from callboard.events import (
     FORMAT,
     LOG_NAME,
@@ -31,6 +31,8 @@ from callboard.events import (
     RunStarted,
     Status,
 )
+from callboard.flow.check import GroupRefused, check
+from callboard.flow.senders import senders_of
 from callboard.journal import Journal, LogFile, Mask
 from callboard.report import Job, derive
 from callboard.reservation import reserve
@@ -38,6 +40,9 @@ from callboard.runtime import ActorRef, ActorSystem
 from callboard.runtime import DeadLetter as Undelivered
 from callboard.sources import Policy, fetch, secret_values
 from callboard.state import take_job_ids
+
+MOST_NODES = 100_000
+"""Nodes that a group may have to be run."""
 
 Observer = Callable[[Event], None]
 """Is given every event of a run, in order; it must not wait."""
@@ -48,7 +53,7 @@ class Setup:
     """Everything that is decided before a run.
 
     Attributes:
-        directory: Where the run is recorded; it exists and holds no log.
+        directory: Where the run is recorded; it holds no log, and is made if it is not there.
         devices: The devices to choose from; None gives every node a device of its own.
         first_id: Id of the first job; None takes the next free ones.
         strict: Refuse definitions of which a driver would skip a part.
@@ -56,6 +61,7 @@ class Setup:
         deadlock_grace_s: Seconds without a request after which a presumed one is failed.
         sandbox: Give local nodes a throw-away view of the machine.
         sources: How test definitions are fetched.
+        check: Refuse a group of which it is proved that it can't finish.
     """
 
     directory: Path
@@ -66,16 +72,30 @@ class Setup:
     deadlock_grace_s: float = 10.0
     sandbox: bool = True
     sources: Policy = field(factory=Policy)
+    check: bool = True
 
 
-def problems(definition: Definition, setup: Setup) -> tuple[Diagnostic, ...]:
-    """What of a valid definition can't be run with this setup; nothing may be started then."""
-    jobs = split(definition, first_id=1, group="")
-    devices = setup.devices.devices if setup.devices else None
-    found = [*unsupported(definition), *unserved(jobs, definition, devices)]
-    if setup.strict:
-        found += skipped([(job, pipeline(job)) for job in jobs])
+def problems(
+    definition: Definition, devices: DevicesFile | None = None, *, strict: bool = False
+) -> tuple[Diagnostic, ...]:
+    """What of a valid definition can't be run; nothing may be started then.
+
+    Args:
+        definition: The definition.
+        devices: The devices to choose from; None gives every node a device of its own.
+        strict: Refuse it also if a driver would skip a part of it.
+    """
+    known = None if devices is None else devices.devices
+    found = [*unsupported(definition), *unserved(definition, known)]
+    if strict:
+        found += skipped([(job, pipeline(job)) for job in one_a_role(definition)])
     return tuple(found)
+
+
+def _too_many(definition: Definition) -> Diagnostic:
+    message = f"the group has {definition.size:,} nodes; {MOST_NODES:,} can be run at once"
+    hint = "`callboard check` and `callboard flow` take groups of any size"
+    return Diagnostic("CB052", "error", message, hint=hint)
 
 
 class LiveGroup:
@@ -172,15 +192,20 @@ async def open_group(
 
     Raises:
         SourcesFailed: Test definitions can't be had; it is a DefinitionError.
+        GroupRefused: Some calls would never return; it is a DefinitionError.
         QueueTimeout: The devices stayed busy for longer than the definition allows.
         SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
+    if definition.size > MOST_NODES:
+        raise DefinitionError([_too_many(definition)])
     definition = await fetch(definition, setup.sources, fetched)
+    verdict = await anyio.to_thread.run_sync(check, definition)
+    if setup.check and verdict.outcome == "deadlocks":
+        raise GroupRefused(verdict)
     await sweep()
-    count = max(1, sum(role.count for role in definition.roles))
-    first_id = take_job_ids(count) if setup.first_id is None else setup.first_id
+    first_id = take_job_ids(definition.size) if setup.first_id is None else setup.first_id
     name = str(uuid.uuid4())
     jobs = split(definition, first_id=first_id, group=name)
     async with contextlib.AsyncExitStack() as resources:
@@ -197,8 +222,9 @@ async def open_group(
         placements = tuple(
             Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
         )
+        setup.directory.mkdir(parents=True, exist_ok=True)
         log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
-        senders = await anyio.to_thread.run_sync(Senders.of, definition)
+        senders = senders_of(verdict.extraction.programs)
         rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
         async with _recorded(definition, name, placements, log, observers, rules) as live:
             yield live
@@ -291,6 +317,7 @@ async def run(
     *,
     devices: DevicesFile | None = None,
     first_id: int | None = None,
+    check: bool = True,
     observers: Iterable[Observer] = (),
 ) -> GroupResult:
     """Run a group to its end, in real time, and derive its reports.
@@ -300,18 +327,19 @@ async def run(
         directory: Where to record the run; made if it does not exist.
         devices: The devices to choose from; None gives every node a device of its own.
         first_id: Id of the first job; None takes the next free ones.
+        check: Refuse a group of which it is proved that it can't finish.
         observers: Are given every event.
 
     Raises:
         DefinitionError: The definition can't be run.
         SourcesFailed: Test definitions can't be had; it is a DefinitionError.
+        GroupRefused: Some calls would never return; it is a DefinitionError.
         SandboxUnavailable: This machine can't make throw-away nodes.
         OSError: The directory can't be written.
     """
-    setup = Setup(Path(directory), devices=devices, first_id=first_id)
-    if found := problems(definition, setup):
+    setup = Setup(Path(directory), devices=devices, first_id=first_id, check=check)
+    if found := problems(definition, devices):
         raise DefinitionError(found)
-    setup.directory.mkdir(parents=True, exist_ok=True)
     async with open_group(definition, setup, observers=observers) as group:
         ended = await group.wait()
         if group.log_error is not None:

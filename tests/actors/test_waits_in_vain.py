@@ -50,6 +50,23 @@ def test_what_an_ended_member_had_sent_still_counts() -> None:
     assert grants(group.wait_all((2, 1), "x", "server")) == {(2, 1): {1: {"k": "v"}}}
 
 
+def test_who_had_called_a_sync_may_end() -> None:
+    group = trio()
+    group.sync((1, 1), "s")
+    group.sync((2, 1), "s")
+    group.withdraw((1, 1))
+    assert group.leave(1) == []
+    assert list(grants(group.sync((3, 1), "s"))) == [(2, 1), (3, 1)]
+
+
+def test_who_sends_twice_counts_once() -> None:
+    group = trio()
+    group.wait_all((1, 1), "x", "client")
+    group.send(2, "x", {})
+    assert group.send(2, "x", {}) == []
+    assert list(grants(group.send(3, "x", {}))) == [(1, 1)]
+
+
 def test_what_an_ended_member_had_released_still_counts() -> None:
     group = Coordination([(1, "server"), (2, "server"), (3, "client")])
     group.release(1, ["client"])

@@ -187,7 +187,7 @@ def canceled_because(directory: Path) -> set[str]:
 def test_a_run_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(WAITING)
     process = subprocess.Popen(
-        ["nohup", *CALLBOARD, "run", "job.yaml", "-o", "out"],
+        ["nohup", *CALLBOARD, "run", "job.yaml", "--no-check", "-o", "out"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -222,7 +222,7 @@ def test_a_terminal_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None
     (tmp_path / "job.yaml").write_text(WAITING)
     master, slave = os.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", *CALLBOARD, "run", "job.yaml", "-o", "out"],
+        ["setsid", "--ctty", *CALLBOARD, "run", "job.yaml", "--no-check", "-o", "out"],
         stdin=slave,
         stdout=slave,
         stderr=slave,
@@ -239,7 +239,7 @@ def test_a_terminal_that_goes_away_ends_the_run_in_order(tmp_path: Path) -> None
 
 
 def test_the_table_shows_who_waits_on_sixty_columns_and_vanishes(tmp_path: Path) -> None:
-    child = terminal(tmp_path, ["run", "job.yaml", "-o", "out", "--first-id", "101"])
+    child = terminal(tmp_path, ["run", "job.yaml", "--no-check", "-o", "out", "--first-id", "101"])
     screen = pyte.Screen(60, 16)
     stream = pyte.Stream(screen)
     rows: list[list[str]] = []

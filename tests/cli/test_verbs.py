@@ -47,7 +47,9 @@ def document(ran: "subprocess.CompletedProcess[str]") -> Any:
 def test_the_document_of_a_run_keeps_its_schema_and_report_repeats_it(
     tmp_path: Path, name: str
 ) -> None:
-    ran = callboard(tmp_path, "run", SCENARIOS / f"{name}.yaml", "--json", "-o", "out")
+    ran = callboard(
+        tmp_path, "run", SCENARIOS / f"{name}.yaml", "--no-check", "--json", "-o", "out"
+    )
     first = document(ran)
     Draft202012Validator(schema("run")).validate(first)
     assert first["exit_code"] == ran.returncode
@@ -66,7 +68,7 @@ def test_every_line_of_a_real_log_keeps_its_schema(tmp_path: Path) -> None:
 
 
 def test_run_without_a_terminal_prints_lines_and_the_summary(tmp_path: Path) -> None:
-    ran = callboard(tmp_path, "run", SCENARIOS / "missing-sender.yaml", "-o", "out")
+    ran = callboard(tmp_path, "run", SCENARIOS / "missing-sender.yaml", "--no-check", "-o", "out")
     assert (ran.returncode, ran.stderr) == (1, "")
     assert "0_wait/multinode-send-hello: pass\n" in ran.stdout
     assert "lava-wait-all hello waits, at most 600 s\n" in ran.stdout
@@ -194,26 +196,57 @@ def test_a_run_that_was_killed_can_be_reported(tmp_path: Path) -> None:
     assert "the run was cut off" in ran.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ([], "LAVA job definition"),
+        (["definition", "--json"], "LAVA job definition"),
+        (["devices"], "Devices file of callboard"),
+    ],
+)
+def test_schema_prints_a_schema_with_json_and_without(
+    tmp_path: Path, words: list[str], title: str
+) -> None:
+    ran = callboard(tmp_path, "schema", *words)
+    assert (ran.returncode, ran.stderr, document(ran)["title"]) == (0, "", title)
+
+
+def test_a_schema_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    ran = callboard(tmp_path, "schema", "device", "--json")
+    assert ran.returncode == 2
+    Draft202012Validator(schema("invalid")).validate(document(ran))
+    assert "is not one of 'definition', 'devices'" in document(ran)["diagnostics"][0]["message"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(tmp_path: Path, shell: str) -> None:
     assert "_CALLBOARD_COMPLETE" in callboard(tmp_path, "completion", shell).stdout
 
 
 def complete(folder: Path, words: Sequence[str]) -> list[str]:
-    """What bash would offer for the last word."""
+    """What bash would offer for the last word: `file,` for files, else `plain,` and a word."""
     ran = callboard(
         folder,
         _CALLBOARD_COMPLETE="bash_complete",
         COMP_WORDS=" ".join(["callboard", *words]),
         COMP_CWORD=str(len(words)),
     )
-    return [line.partition(",")[2] for line in ran.stdout.splitlines()]
+    return ran.stdout.split()
 
 
 def test_completion_knows_verbs_and_options(tmp_path: Path) -> None:
-    assert complete(tmp_path, ["de"]) == ["describe", "devices"]
-    assert complete(tmp_path, ["run", "--no-s"]) == ["--no-sandbox"]
-    assert complete(tmp_path, ["run", "--network", "g"]) == ["group"]
+    assert complete(tmp_path, ["de"]) == ["plain,describe", "plain,devices"]
+    assert complete(tmp_path, ["run", "--no-s"]) == ["plain,--no-sandbox"]
+    assert complete(tmp_path, ["run", "--network", "g"]) == ["plain,group"]
+    assert complete(tmp_path, ["schema", "de"]) == ["plain,definition", "plain,devices"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["check"], ["check", "a.yaml"], ["run"], ["run", "--devices"], ["describe"], ["flow"]],
+)
+def test_completion_leaves_files_to_the_shell(tmp_path: Path, words: list[str]) -> None:
+    assert complete(tmp_path, [*words, ""]) == ["file,"]
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
@@ -229,7 +262,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 def test_a_run_keeps_its_exit_code_and_reports_when_its_reader_leaves(
     tmp_path: Path, name: str, code: int
 ) -> None:
-    command = f"{' '.join(CALLBOARD)} run {SCENARIOS / name}.yaml -o out"
+    command = f"{' '.join(CALLBOARD)} run {SCENARIOS / name}.yaml --no-check -o out"
     script = f"{command} | head -n 1; echo ${{PIPESTATUS[0]}}"
     ran = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True
@@ -239,7 +272,20 @@ def test_a_run_keeps_its_exit_code_and_reports_when_its_reader_leaves(
     assert (tmp_path / "out/results.yaml").exists()
 
 
-@pytest.mark.parametrize("verb", ["run", "describe", "report", "devices", "completion"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "run",
+        "check",
+        "describe",
+        "flow",
+        "report",
+        "devices",
+        "doctor",
+        "schema",
+        "completion",
+    ],
+)
 def test_every_verb_has_help_and_the_common_options(tmp_path: Path, verb: str) -> None:
     text = callboard(tmp_path, verb, "--help").stdout
     for option in ("--json", "--quiet", "--verbose", "--color"):

@@ -21,7 +21,7 @@ from tests.definition.slips import (
 )
 
 from callboard.definition import read_devices, read_text
-from callboard.running import Setup, problems
+from callboard.running import problems
 
 ROWS: dict[str, Slip] = {
     "an action without role": two(
@@ -155,7 +155,7 @@ def test_devices_that_can_never_serve_a_group_are_found_before_it_runs(
     devices, _ = read_devices(tmp_path / "rack.yaml")
     assert definition is not None
     assert devices is not None
-    found = problems(definition, Setup(tmp_path, devices=devices))
+    found = problems(definition, devices)
     assert {(each.code, each.severity) for each in found} == {("CB102", "error")}
     assert len(found) == len(messages)
     for each, message in zip(found, messages, strict=True):

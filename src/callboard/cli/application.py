@@ -18,10 +18,13 @@ P = ParamSpec("P")
 
 _VERBS = {
     "run": "Run the group that a definition describes, to its end.",
+    "check": "Prove that a group finishes, or show which calls never return.",
     "describe": "Show the jobs that a definition splits into, and what each would do.",
+    "flow": "Draw who calls what in which order, and who waits for whom.",
     "report": "Derive all reports in a run directory again, from its event log.",
     "devices": "List the devices of the devices file: what runs, and what is busy.",
     "doctor": "Say what this machine can do, and what would mend what it can't.",
+    "schema": "Print the JSON Schema of a kind of file, for editors.",
     "completion": "Print the completion script of a shell.",
 }
 """What each verb does, for the list of them: it is printed without loading them."""

@@ -68,6 +68,8 @@ def _options(
 
 def _check(path: Path, verb: str, key: str, option: click.Option, value: object) -> None:
     wanted = "true or false" if option.is_flag else option.type.name
+    if isinstance(option.type, click.Choice):
+        wanted = " or ".join(f"'{each}'" for each in option.type.choices)
     fits = isinstance(value, bool) if option.is_flag else not isinstance(value, bool | dict | list)
     try:
         if fits and not option.is_flag:

@@ -7,19 +7,23 @@ import click
 from callboard.actors.support import skip_reason
 from callboard.cli.application import output, verb
 from callboard.cli.inputs import definition
-from callboard.cli.output import as_json, plain
+from callboard.cli.output import as_json, plain, refusal
 from callboard.definition import NodeJob, PipelineAction, pipeline, split
 from callboard.definition.model import Call
 
+MOST_NODES = 100_000
 Planned = tuple[NodeJob, tuple[PipelineAction, ...]]
 
 
 @verb("describe")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 def command(file: str, json: bool, quiet: bool, verbose: int, color: str) -> int:
     """Show the jobs that the definition FILE splits into, and what each would do."""
     said = output(json, quiet, verbose, color)
     found, warnings = definition(file, said)
+    if found.size > MOST_NODES:
+        message = f"the group has {found.size:,} jobs; {MOST_NODES:,} can be described"
+        raise refusal("CB052", message, "lower a `count`; the jobs of a role are alike")
     jobs = [(job, pipeline(job)) for job in split(found, first_id=1, group="")]
     if said.json:
         said.document(

@@ -21,6 +21,21 @@ def definition(
     Raises:
         Refusal: It can't be used.
     """
+    found, diagnostics = readable(path, strict=strict)
+    said.diagnostics(diagnostics)
+    return found, diagnostics
+
+
+def readable(path: str, *, strict: bool = False) -> tuple[Definition, tuple[Diagnostic, ...]]:
+    """The definition in a file, and the warnings about it.
+
+    Args:
+        path: The file.
+        strict: Take a call that no action makes for an error; other warnings stay warnings.
+
+    Raises:
+        Refusal: It can't be used.
+    """
     found, diagnostics = read(path)
     if strict:
         diagnostics = tuple(
@@ -29,7 +44,6 @@ def definition(
         )
     if found is None or any(each.severity == "error" for each in diagnostics):
         raise Refusal(*diagnostics)
-    said.diagnostics(diagnostics)
     return found, diagnostics
 
 

@@ -7,6 +7,7 @@ import click
 DEVICES = click.option(
     "--devices",
     metavar="FILE",
+    type=click.Path(),
     envvar="CALLBOARD_DEVICES",
     help="The devices file; without one, every node gets a device of its own.",
 )

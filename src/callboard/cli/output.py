@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Color = Literal["auto", "always", "never"]
+_STATUSES = {3: "failed", 4: "refused"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -31,13 +32,18 @@ class Refusal(Exception):
 
     Args:
         diagnostics: Why; at least one is an error.
-        exit_code: 2 when the input is wrong, 3 when something broke on the way.
+        exit_code: 2 when the input is wrong, 3 when something broke on the way, 4 when the group
+            can't finish.
+        notes: Lines of text that explain it, after the diagnostics.
     """
 
-    def __init__(self, *diagnostics: Diagnostic, exit_code: int = 2) -> None:
+    def __init__(
+        self, *diagnostics: Diagnostic, exit_code: int = 2, notes: Sequence[str] = ()
+    ) -> None:
         super().__init__("; ".join(each.message for each in diagnostics))
         self.diagnostics = diagnostics
         self.exit_code = exit_code
+        self.notes = notes
 
 
 def refusal(code: str, message: str, hint: str | None = None, *, exit_code: int = 2) -> Refusal:
@@ -83,19 +89,27 @@ class Output:
         self.diagnostics(refusal.diagnostics)
         if len(refusal.diagnostics) > 1:
             self.note(f"callboard: {_counts(refusal.diagnostics)}")
+        for line in refusal.notes:
+            self.note(line)
         if self.json:
             self.document(
                 {
-                    "status": "failed" if refusal.exit_code == 3 else "invalid",
+                    "status": _STATUSES.get(refusal.exit_code, "invalid"),
                     "exit_code": refusal.exit_code,
                     "diagnostics": [as_json(each) for each in refusal.diagnostics],
                 }
             )
 
-    def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Print findings on standard error."""
+    def text(self, text: str) -> None:
+        """Print a document that is not JSON as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def diagnostics(self, diagnostics: Iterable[Diagnostic], *, results: bool = False) -> None:
+        """Print findings on standard error, or on standard output where they are the results."""
+        console = self.console if results else self.log
         for each in diagnostics:
-            self.log.print(_text(each), soft_wrap=True, highlight=False, markup=False)
+            console.print(_text(each), soft_wrap=True, highlight=False, markup=False)
 
     def note(self, text: str, style: str | None = None) -> None:
         """Print a line on standard error, if somebody is there to read it."""

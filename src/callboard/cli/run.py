@@ -16,6 +16,7 @@ from attrs import evolve
 
 from callboard.actors.drivers.sandboxed import SandboxUnavailable
 from callboard.cli.application import INTERRUPTED, output, verb
+from callboard.cli.fetching import fetching, source_refusal
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
 from callboard.cli.options import DEVICES, STRICT, Seconds
@@ -23,6 +24,7 @@ from callboard.cli.output import Output, Refusal, refusal
 from callboard.cli.streams import abandon_output
 from callboard.definition import Definition
 from callboard.events import LOG_NAME, read_log
+from callboard.flow.check import ASSUMPTION, GroupRefused
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
 from callboard.running import LiveGroup, Setup, open_group, problems
@@ -34,19 +36,24 @@ _FOLDER = Path("callboard-runs")
 
 
 @verb("run")
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.option(
     "-o",
     "--output",
     "directory",
     metavar="DIR",
+    type=click.Path(),
     envvar="CALLBOARD_OUTPUT",
     help="Where to record the run.  [default: callboard-runs/<time>-<name>]",
 )
 @DEVICES
 @STRICT
 @click.option(
-    "--junit", metavar="FILE", envvar="CALLBOARD_JUNIT", help="Where to write the JUnit file."
+    "--junit",
+    metavar="FILE",
+    type=click.Path(),
+    envvar="CALLBOARD_JUNIT",
+    help="Where to write the JUnit file.",
 )
 @click.option(
     "--first-id",
@@ -58,7 +65,7 @@ _FOLDER = Path("callboard-runs")
     "--no-check",
     is_flag=True,
     envvar="CALLBOARD_NO_CHECK",
-    help="Don't prove the group first; there is no proof yet.",
+    help="Run it even if the check has found that it can't finish.",
 )
 @click.option(
     "--no-fail-fast",
@@ -81,21 +88,7 @@ _FOLDER = Path("callboard-runs")
     envvar="CALLBOARD_NO_SANDBOX",
     help="Let local nodes see and change this machine itself.",
 )
-@click.option(
-    "--allow-local",
-    is_flag=True,
-    envvar="CALLBOARD_ALLOW_LOCAL",
-    help="Let definitions name files of this machine outside of their own folder.",
-)
-@click.option(
-    "--fetch-timeout",
-    type=Seconds(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="S",
-    envvar="CALLBOARD_FETCH_TIMEOUT",
-    help="Seconds that fetching one repository or archive may take.",
-)
+@fetching
 @click.option(
     "--network",
     type=click.Choice(["host", "group"]),
@@ -120,7 +113,7 @@ def command(
     strict: bool,
     junit: str | None,
     first_id: int | None,
-    no_check: bool,  # noqa: ARG001 - accepted from the first release, for there is no check yet
+    no_check: bool,
     no_fail_fast: bool,
     deadlock_grace: float,
     no_sandbox: bool,
@@ -138,7 +131,7 @@ def command(
 
     Exit codes: 0 all is well; 1 a test case, definition or call failed; 2 the definition, the
     command line or the output directory is wrong, nothing was started; 3 a job is incomplete;
-    130 interrupted.
+    4 it can't finish, nothing was started; 130 interrupted.
     """
     said = output(json, quiet, verbose, color)
     _refuse_unsupported(network, coordinator, nats)
@@ -152,8 +145,9 @@ def command(
         deadlock_grace_s=deadlock_grace,
         sandbox=not no_sandbox,
         sources=Policy(allow_local, fetch_timeout),
+        check=not no_check,
     )
-    if errors := problems(found, setup):
+    if errors := problems(found, setup.devices, strict=strict):
         raise Refusal(*errors)
     if no_sandbox:
         text = "nodes are shells on this machine itself and can change it (--no-sandbox)"
@@ -303,8 +297,9 @@ async def _started(
         except FileExistsError as error:
             raise _not_started("CB105", "the directory holds a run already") from error
         except SourcesFailed as error:
-            code = 3 if error.unreachable else 2
-            raise _NotStarted(Refusal(*error.diagnostics, exit_code=code)) from error
+            raise _NotStarted(source_refusal(error)) from error
+        except GroupRefused as error:
+            raise _NotStarted(_refused(error)) from error
         except QueueTimeout as error:
             raise _not_started("CB110", str(error), exit_code=3) from error
         except SandboxUnavailable as error:
@@ -315,6 +310,15 @@ async def _started(
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
             raise _not_started("CB108", str(error), hint) from error
         yield group
+
+
+def _refused(error: GroupRefused) -> Refusal:
+    notes = [
+        "callboard: the group can't finish, so nothing was started; --no-check runs it anyway",
+        *(f"  {line}" for line in error.verdict.witness),
+        f"  assumed: {ASSUMPTION}",
+    ]
+    return Refusal(*error.diagnostics, exit_code=4, notes=notes)
 
 
 def _since(began_s: float) -> float:

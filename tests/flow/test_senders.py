@@ -9,6 +9,13 @@ from attrs import evolve
 from callboard.definition import Definition, read_text
 from callboard.definition.model import Fetched
 from callboard.definition.senders import Senders
+from callboard.flow.extraction import extract
+from callboard.flow.senders import senders_of
+
+
+def senders(definition: Definition) -> Senders:
+    return senders_of(extract(definition).programs)
+
 
 HEAD = """\
 job_name: x
@@ -64,9 +71,9 @@ def group(*steps: str) -> Definition:
     ],
 )
 def test_a_step_that_sends_an_id_is_found(step: str) -> None:
-    senders = Senders.of(group(step))
-    assert senders.possible("ready") == senders.likely("ready") == {"talker"}
-    assert senders.possible("other") == senders.likely("other") == frozenset()
+    found = senders(group(step))
+    assert found.possible("ready") == found.likely("ready") == {"talker"}
+    assert found.possible("other") == found.likely("other") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -90,8 +97,8 @@ def test_a_step_that_sends_an_id_is_found(step: str) -> None:
     ],
 )
 def test_what_is_computed_or_can_not_be_read_may_send_anything(step: str) -> None:
-    senders = Senders.of(group(step))
-    assert senders.possible("other") == senders.likely("other") == {"talker"}
+    found = senders(group(step))
+    assert found.possible("other") == found.likely("other") == {"talker"}
 
 
 @pytest.mark.parametrize(
@@ -107,11 +114,11 @@ def test_what_is_computed_or_can_not_be_read_may_send_anything(step: str) -> Non
     ],
 )
 def test_plain_steps_send_no_more_than_they_say(step: str) -> None:
-    assert Senders.of(group(step)).possible("other") == frozenset()
+    assert senders(group(step)).possible("other") == frozenset()
 
 
 def test_a_call_of_an_action_sends_too() -> None:
-    assert Senders.of(group("lava-wait ready")).possible("deployed") == {"quiet"}
+    assert senders(group("lava-wait ready")).possible("deployed") == {"quiet"}
 
 
 def fetched(folder: Path | None) -> Definition:
@@ -131,18 +138,18 @@ def fetched(folder: Path | None) -> Definition:
     return with_files(plain)
 
 
-def test_scripts_that_come_with_a_definition_are_read_but_may_run_others(tmp_path: Path) -> None:
+def test_scripts_that_come_with_a_definition_are_read(tmp_path: Path) -> None:
     (tmp_path / "talk.sh").write_text("#!/bin/sh\nlava-send ready\n")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\xff\xfe")
-    senders = Senders.of(fetched(tmp_path))
-    assert senders.likely("deployed") == {"quiet"}
-    assert senders.possible("deployed") == {"talker", "quiet"}
-    assert "talker" in senders.likely("ready")
+    found = senders(fetched(tmp_path))
+    assert found.likely("deployed") == {"quiet"}
+    assert found.possible("deployed") == {"quiet"}
+    assert found.possible("ready") == {"talker"}
 
 
 def test_a_definition_that_was_not_fetched_may_send_anything() -> None:
     plain = group("true")
     [source] = plain.blocks[1].definitions
     block = evolve(plain.blocks[1], definitions=(evolve(source, inline=None),))
-    senders = Senders.of(evolve(plain, blocks=(plain.blocks[0], block, *plain.blocks[2:])))
-    assert senders.possible("other") == {"talker"}
+    found = senders(evolve(plain, blocks=(plain.blocks[0], block, *plain.blocks[2:])))
+    assert found.possible("other") == {"talker"}

@@ -1,0 +1,40 @@
+"""Compares what `callboard check` says of every scenario with what stands at its end.
+
+`python -m tests.verdicts` prints a line each, and fails if one differs.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+_EXPECTED = re.compile(r"^# check: (\w+)$", re.MULTILINE)
+
+
+def expected(path: Path) -> str:
+    """The verdict that the comment at the end of a scenario names."""
+    found = _EXPECTED.search(path.read_text())
+    return found[1] if found else "none is named"
+
+
+def verdict(path: Path) -> str:
+    """What the check says."""
+    words = [sys.executable, "-m", "callboard", "check", "--json", str(path)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    return str(json.loads(ran.stdout)["verdict"])
+
+
+def main() -> int:
+    """Check every scenario; returns how many verdicts differ from what is expected."""
+    wrong = 0
+    for path in sorted(SCENARIOS.glob("*.yaml")):
+        found, wanted = verdict(path), expected(path)
+        wrong += found != wanted
+        print(f"{path.name:22} {found}" + ("" if found == wanted else f", but expected: {wanted}"))
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
