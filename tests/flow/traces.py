@@ -19,12 +19,18 @@ from callboard.flow.program import (
     Unseen,
 )
 
+JOB_ENDS = "the job ends"
+"""The last of a trace that ends the job: a plain shell, which knows of no job, goes on."""
+
 _MOST_TURNS = 3
+_AROUND = 2  # the scopes of the test and of the job
 Trace = tuple[str, ...]
 
 
 def is_of(trace: Trace, calls: Sequence[str]) -> bool:
     """Whether a trace, in which some words may have gaps, is of these calls."""
+    if trace[-1:] == (JOB_ENDS,):
+        trace, calls = trace[:-1], calls[: len(trace) - 1]
     patterns = [re.escape(each.strip()).replace("…", ".*") for each in trace]
     return len(trace) == len(calls) and all(
         re.fullmatch(pattern, call.strip() + (" " if pattern.endswith(".*") else ""))
@@ -40,7 +46,7 @@ class _Way:
 
 def traces(items: Sequence[Item]) -> set[Trace]:
     """The traces of a program; what runs in the background is left out."""
-    return {way.trace for way in _ways(items)}
+    return {(*way.trace, JOB_ENDS) if way.leaves >= _AROUND else way.trace for way in _ways(items)}
 
 
 def _ways(items: Sequence[Item]) -> Iterator[_Way]:
