@@ -1,6 +1,7 @@
 """The course of a shell: which scopes it is in, where its ways part and meet."""
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence, Set
 
 from attrs import define, evolve, field
@@ -53,7 +54,7 @@ class Way:
         return self.state.failed and not may_call(self.items)
 
 
-class Course(Notes):
+class Course(Notes, ABC):
     """One way of a shell through its script, and what it comes by.
 
     Args:
@@ -119,9 +120,9 @@ class Course(Notes):
             self.at_end(self.state.trap)
         return status
 
+    @abstractmethod
     def at_end(self, trap: Trap) -> None:
         """Run what a shell is to do at its end."""
-        raise NotImplementedError
 
     def background(self, node: Node, body: Body, *, job: bool = True) -> None:
         """Run something beside what follows; its input is not the console.
