@@ -91,6 +91,47 @@ async def _drain_stream(count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+@frozen
+class _Breed(Request[float]):
+    """Spawn, ask and stop so many children one after the other; the answer is the rate."""
+
+    count: int
+
+
+class _Parent(Actor[_Breed]):
+    async def receive(self, message: _Breed) -> float:
+        began = time.perf_counter()
+        for number in range(message.count):
+            child = self.context.spawn(_Adder, "child")
+            if await child.ask(_Add(number)) != number + 1:
+                raise ValueError(number)
+            await child.stop()
+        return message.count / (time.perf_counter() - began)
+
+
+async def _spawn_actor(count: int) -> float:
+    async with ActorSystem() as system:
+        parent = system.spawn(_Parent, "parent")
+        await parent.ask(_Breed(10))
+        return await parent.ask(_Breed(count))
+
+
+async def _start_task(count: int) -> float:
+    """The least that a child can be: a task that sets an event."""
+    async with anyio.create_task_group() as tasks:
+
+        async def answer(done: anyio.Event) -> None:
+            done.set()
+
+        began = time.perf_counter()
+        for _ in range(count):
+            done = anyio.Event()
+            tasks.start_soon(answer, done)
+            await done.wait()
+        took_s = time.perf_counter() - began
+    return count / took_s
+
+
 def _compare(
     ours: Callable[[int], Awaitable[float]], raw: Callable[[int], Awaitable[float]], count: int
 ) -> tuple[float, float, float]:
@@ -113,3 +154,9 @@ def tell() -> Measurement:
     """Messages by `tell` against a bare stream that is drained."""
     figure, baseline, ratio = _compare(_tell_actor, _drain_stream, 100_000)
     return Measurement("tell", figure, baseline, "k/s", ratio, goal=0.3)
+
+
+def spawn() -> Measurement:
+    """Children that are spawned, asked once and stopped, against bare tasks that set an event."""
+    figure, baseline, ratio = _compare(_spawn_actor, _start_task, 5_000)
+    return Measurement("spawn, ask and stop a child", figure, baseline, "k/s", ratio, goal=0.6)

@@ -1,6 +1,5 @@
 """What a user of the kernel writes, and what it is given to work with."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
@@ -28,7 +27,9 @@ class Actor(Generic[M]):
     3. Send it messages: `await ref.tell(Reset())`, `await ref.ask(Add(1))`.
     4. End it: `await ref.stop()`; an actor that ends takes its children with it.
 
-    A hook that raises makes the actor fail; its parent's `Supervision` decides what happens then.
+    Hooks run one after the other, but not in one task: a cancel scope or task group that a hook
+    opens is closed when it returns. A hook that raises makes the actor fail; its parent's
+    `Supervision` decides what happens then.
     """
 
     context: "Context[M]"
@@ -37,8 +38,12 @@ class Actor(Generic[M]):
     async def started(self) -> None:
         """Called once before the first message."""
 
-    async def receive(self, message: M) -> object:
-        """Handle one message; what is returned answers a request (see also `Context.defer`)."""
+    def receive(self, message: M) -> object:
+        """Handle one message; what is returned answers a request (see also `Context.defer`).
+
+        Written as `async def` where it waits for something. It may as well be a plain function,
+        which saves a coroutine a message; a coroutine that this returns is awaited.
+        """
         raise TypeError(f"{type(self).__name__} has no receive: it got {message!r}")
 
     async def signalled(self, signal: Terminated | ChildFailed) -> None:
@@ -54,14 +59,15 @@ class Actor(Generic[M]):
 class Timer:
     """A message on its way to an actor at a certain time."""
 
-    __slots__ = ("_handle",)
+    __slots__ = ("_cell", "_number")
 
-    def __init__(self, handle: asyncio.TimerHandle) -> None:
-        self._handle = handle
+    def __init__(self, cell: "Cell", number: int) -> None:
+        self._cell = cell
+        self._number = number
 
     def cancel(self) -> None:
         """Forget the message, unless it has been sent."""
-        self._handle.cancel()
+        self._cell.cancel_timer(self._number)
 
 
 class Context(Generic[M]):
@@ -100,6 +106,7 @@ class Context(Generic[M]):
 
         Raises:
             NameTaken: A living child has that name.
+            ValueError: The mailbox would have no room at all.
         """
         return self._cell.spawn(factory, name, supervision or Supervision.stop(), mailbox_size)
 
@@ -107,16 +114,14 @@ class Context(Generic[M]):
         """Have `signalled` called with `Terminated` when `ref` ends; at once if it has."""
         self._cell.watch(ref)
 
-    def defer(self, message: Request[R]) -> Reply[R]:
-        """Take the slot for the answer to the request that is being handled, to answer it later.
+    @property
+    def defer(self) -> Callable[[Request[R]], Reply[R]]:
+        """Takes the slot for the answer to the request that is being handled, to answer it later.
 
-        Args:
-            message: The request, which gives the slot its type.
-
-        Raises:
-            LookupError: `message` is not being handled, was told, or has been deferred already.
+        It is called with the request, which gives the slot its type, and raises LookupError when
+        that is not being handled, was told, or has been deferred already.
         """
-        return cast("Reply[R]", self._cell.defer(message))
+        return self._cell.defer
 
     def pipe(
         self,
@@ -154,7 +159,7 @@ class Context(Generic[M]):
 
     def call_after(self, delay_s: float, message: M) -> Timer:
         """Send `message` to this actor after `delay_s` seconds, even when its mailbox is full."""
-        return Timer(self._cell.call_after(delay_s, message))
+        return Timer(self._cell, self._cell.call_after(delay_s, message))
 
     def stop(self) -> None:
         """End this actor after the message that it is handling."""

@@ -1,41 +1,35 @@
-"""The record behind an actor: its mailbox, its place in the tree, and the task that serves it."""
+"""The record behind an actor: its mailbox, its place in the tree, and how it is served."""
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
 from callboard.runtime.actor import Actor, Context
-from callboard.runtime.errors import (
-    ActorFailed,
-    ActorStopped,
-    AskTimeout,
-    MailboxFull,
-    NameTaken,
-)
+from callboard.runtime.errors import ActorFailed, ActorStopped, NameTaken
 from callboard.runtime.local import LocalRef
 from callboard.runtime.messages import ChildFailed, Outcome, Request, Terminated
-from callboard.runtime.ref import ActorRef, Reply
+from callboard.runtime.ref import ActorRef, PipedReply, Reply, Watcher
 from callboard.runtime.supervision import Supervision
 
 if TYPE_CHECKING:
     from callboard.runtime.system import ActorSystem
+    from callboard.runtime.worker import Worker
 
 M = TypeVar("M")
 R = TypeVar("R")
 
-_BURST = 256
-"""Messages handled in a row before other tasks get a turn."""
+# Looked up once: subscripting costs as much as making the stream.
+_create_stream = anyio.create_memory_object_stream[Any]
 
-
-@frozen
-class _Wake:
-    """Makes an idle actor look at its urgent messages."""
+_MANY_DEFERRED = 4
+"""Reply slots that are kept before those whose askers have been answered are dropped; later it
+is twice as many as there were open ones."""
 
 
 @frozen
@@ -45,14 +39,12 @@ class _Escalated:
     error: Exception
 
 
-_WAKE = _Wake()
-
-
 class Cell:
     """An actor's record; everything about it but what it does.
 
-    Its task serves the mailbox. Urgent messages (the kernel's own, timers, outcomes of pipes)
-    stand in a queue beside the mailbox, so that they find room whatever the mailbox holds.
+    It has no task of its own: a worker serves it when something has come. Urgent messages (the
+    kernel's own, timers, outcomes of pipes) stand in a queue beside the mailbox, so that they find
+    room whatever the mailbox holds. What few actors need is made when it is needed.
     """
 
     __slots__ = (
@@ -65,24 +57,28 @@ class Cell:
         "_failed",
         "_feeds",
         "_hard",
-        "_idle",
+        "_many_deferred",
         "_over",
         "_receiver",
+        "_ref",
+        "_restarting",
         "_restarts",
         "_scope",
         "_supervision",
         "_task",
+        "_timer_number",
         "_timers",
         "_urgent",
         "_watched",
-        "_watchers",
         "address",
         "ended",
         "ending",
+        "idle",
         "parent",
-        "ref",
         "sender",
         "system",
+        "watchers",
+        "winding_down",
     )
 
     def __init__(
@@ -96,35 +92,47 @@ class Cell:
         *,
         endless: bool,
     ) -> None:
+        if mailbox_size < 1:
+            raise ValueError(f"the mailbox of {address} has to hold a message, not {mailbox_size}")
         self.system = system
         self.parent = parent
         self.address = address
-        self.sender, self._receiver = anyio.create_memory_object_stream[Any](mailbox_size)
-        self.ref = LocalRef(self)
+        self.sender: MemoryObjectSendStream[Any]
+        self._receiver: MemoryObjectReceiveStream[Any]
+        self.sender, self._receiver = _create_stream(mailbox_size)
+        self._ref: LocalRef | None = LocalRef(self)
+        self.idle = False
         self.ending = False
         self.ended = False
+        self.winding_down = False
+        self.watchers: dict[Watcher, None] = {}
         self._factory = factory
         self._supervision = supervision
         self._endless = endless
         self._actor: Actor[Any] | None = None
         self._children: dict[str, Cell] = {}
-        self._watchers: dict[Cell, None] = {}
-        self._watched: dict[Cell, None] = {}
-        self._urgent: deque[object] = deque()
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._deferred: set[Reply[Any]] = set()
+        self._watched: dict[ActorRef[Any], None] = {}
+        self._urgent: deque[object] | None = None
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timer_number = 0
+        self._deferred: dict[Reply[Any], None] = {}
+        self._many_deferred = _MANY_DEFERRED
         self._current: Reply[Any] | None = None
-        self._restarts: deque[float] = deque()
+        self._restarts: list[float] = []
+        self._restarting = False
         self._feeds = 0
         self._hard = False
-        self._idle = False
         self._failed: Exception | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._over: anyio.Event | None = None
-        # Shielded: only the kernel ends actors, children first, whatever happens around it.
-        self._scope = anyio.CancelScope(shield=True)
+        self._scope: anyio.CancelScope | None = None
+        self._over: list[asyncio.Future[None]] = []
 
     # What contexts and refs ask for
+
+    @property
+    def ref(self) -> LocalRef:
+        """The actor's ref."""
+        return self._ref or LocalRef(self)
 
     def spawn(
         self,
@@ -135,7 +143,7 @@ class Cell:
         *,
         endless: bool = False,
     ) -> ActorRef[M]:
-        """Make a child and start its task."""
+        """Make a child and have it started."""
         address = f"{self.address}/{name}"
         if name in self._children:
             raise NameTaken(address)
@@ -145,7 +153,7 @@ class Cell:
             self.system, self, address, factory, supervision, mailbox_size, endless=endless
         )
         self._children[name] = child
-        self.system.start(child)
+        self.system.workers.put(child)
         return child.ref
 
     def count_feed(self) -> int:
@@ -155,13 +163,8 @@ class Cell:
 
     def watch(self, ref: ActorRef[M]) -> None:
         """Tell this actor when `ref` ends."""
-        if not isinstance(ref, LocalRef):
-            raise TypeError(f"{ref!r} can't be watched from here")
-        if ref.cell.ended:
-            self.post(Terminated(ref))
-        else:
-            ref.cell._watchers[self] = None  # noqa: SLF001 - both are records of the kernel
-            self._watched[ref.cell] = None
+        ref.add_watcher(self)
+        self._watched[ref] = None
 
     def defer(self, message: object) -> Reply[Any]:
         """Take the reply slot of the request that is being handled."""
@@ -169,9 +172,13 @@ class Cell:
         if reply is None or reply.message is not message:
             raise LookupError(f"{self.address} is not handling {message!r} as a request")
         self._current = None
-        if len(self._deferred) > 2 * _BURST:
-            self._deferred = {each for each in self._deferred if each.open}
-        self._deferred.add(reply)
+        deferred = self._deferred
+        if len(deferred) >= self._many_deferred:
+            for each in [each for each in deferred if not each.open]:
+                del deferred[each]
+            self._many_deferred = max(_MANY_DEFERRED, 2 * len(deferred))
+        deferred[reply] = None
+        reply.keeper = deferred
         return reply
 
     def pipe(
@@ -182,224 +189,195 @@ class Cell:
         timeout_s: float | None,
     ) -> None:
         """Ask `ref`, and post the outcome to this actor."""
-        if not isinstance(ref, LocalRef):
-            raise TypeError(f"{ref!r} can't be piped from here")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        reply = Reply(request, future)
-        timer = ref.cell.expire_after(timeout_s, reply) if timeout_s is not None else None
-        asker = self._actor
+        ref.deliver(PipedReply(request, wrap, self, self._actor, ref.address, timeout_s))
 
-        def settled(future: "asyncio.Future[R]") -> None:
-            if timer is not None:
-                timer.cancel()
-            error = future.exception()
-            if self._actor is not asker:  # a restarted actor doesn't know what the old one asked
-                return
-            if error is None:
-                self.post(wrap(Outcome(future.result())))
-            else:
-                assert isinstance(error, Exception)
-                self.post(wrap(Outcome(error=error)))
-
-        future.add_done_callback(settled)
-        if ref.cell.ending:
-            reply.fail(ActorStopped(ref.address))
-            return
-        try:
-            ref.cell.sender.send_nowait(reply)
-        except anyio.WouldBlock:
-            reply.fail(MailboxFull(ref.address))
-
-    def call_after(self, delay_s: float, message: object) -> asyncio.TimerHandle:
-        """Post `message` later."""
+    def call_after(self, delay_s: float, message: object) -> int:
+        """Post `message` later; returns the timer's number."""
+        self._timer_number = number = self._timer_number + 1
         loop = asyncio.get_running_loop()
+        self._timers[number] = loop.call_later(max(0.0, delay_s), self._fire, number, message)
+        return number
 
-        def fire() -> None:
-            self._timers.discard(handle)
-            self.post(message)
+    def cancel_timer(self, number: int) -> None:
+        """Don't post the message of a timer, unless it has been posted."""
+        timer = self._timers.pop(number, None)
+        if timer is not None:
+            timer.cancel()
 
-        handle = loop.call_later(max(0.0, delay_s), fire)
-        if len(self._timers) > 2 * _BURST:
-            self._timers = {each for each in self._timers if not each.cancelled()}
-        self._timers.add(handle)
-        return handle
-
-    def expire_after(self, timeout_s: float, reply: Reply[R]) -> asyncio.TimerHandle:
-        """Fail `reply` when it is still open after `timeout_s`."""
-        loop = asyncio.get_running_loop()
-        return loop.call_later(timeout_s, reply.fail, AskTimeout(self.address, timeout_s))
-
-    async def queue(self, reply: Reply[R], future: "asyncio.Future[R]") -> None:
-        """Put a request into the full mailbox; returns when it is in, or has been settled."""
-        with anyio.CancelScope() as scope:
-            future.add_done_callback(lambda _future: scope.cancel())
-            try:
-                await self.sender.send(reply)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                reply.fail(ActorStopped(self.address))
+    def _fire(self, number: int, message: object) -> None:
+        del self._timers[number]
+        self.post(message)
 
     def post(self, message: object) -> None:
         """Deliver an urgent message: at once, whatever the mailbox holds."""
         if self.ending:
-            if not isinstance(message, Terminated | ChildFailed | _Escalated):
+            if not isinstance(message, PipedReply | Terminated | ChildFailed | _Escalated):
                 self.system.dead_letter(self.address, message)
             return
+        if self._urgent is None:
+            self._urgent = deque()
         self._urgent.append(message)
-        self._wake()
+        if self.idle:
+            self.system.workers.put(self)
+
+    def fail(self, error: Exception) -> None:
+        """Fail with `error` before the next message."""
+        self.post(_Escalated(error))
 
     def request_stop(self) -> None:
         """End after the current message."""
         if self._endless:
             self.request_cancel()
         elif not self.ending:
-            self.ending = True
-            self._wake()
+            self.ending = self.winding_down = True
+            self._end_idle()
 
     def request_cancel(self) -> None:
         """End now."""
-        self.ending = self._hard = True
-        self._scope.cancel()
-        for child in self._children.values():
+        if self._hard:
+            return
+        self.ending = self.winding_down = self._hard = True
+        for child in reversed(self._children.copy().values()):
             child.request_cancel()
+        if self._scope is not None:
+            self._scope.cancel()
+        else:
+            self._end_idle()
+
+    def _end_idle(self) -> None:
+        """Have it end if it has nothing to do: at once when nothing in that can wait."""
+        if not self.idle:
+            return
+        actor = self._actor
+        if self._children or actor is None or type(actor).stopped is not Actor.stopped:
+            self.system.workers.put(self)
+            return
+        self.idle = False
+        self._refuse()
+        self._forget_life()
+        self._finish()
 
     async def wait_ended(self) -> None:
         """Return when the actor has ended."""
         if not self.ended:
-            if self._over is None:
-                self._over = anyio.Event()
-            await self._over.wait()
+            over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._over.append(over)
+            await over
 
     @property
     def serving(self) -> bool:
-        """Whether it is this actor's own task that runs."""
+        """Whether it is the task that serves this actor that runs."""
         return self._task is not None and self._task is asyncio.current_task()
 
-    def _wake(self) -> None:
-        # A busy actor looks at its urgent messages before the next one, without being woken.
-        if self._idle:
-            self._idle = False
-            with contextlib.suppress(anyio.WouldBlock):
-                self.sender.send_nowait(_WAKE)
+    # What its worker does
 
-    # Its task
+    @property
+    def has_mail(self) -> bool:
+        """Whether there is a message for it."""
+        return bool(self._urgent) or self._receiver.statistics().current_buffer_used > 0
 
-    async def run(self) -> None:
-        """Serve the mailbox until the end, then end in order."""
-        self._task = asyncio.current_task()
+    async def handle(self, worker: "Worker", burst: int) -> int:
+        """Handle at most so many messages of those that have come; returns how many they were.
+
+        It is left when a hook has raised, when the actor is to end, and by cancellation.
+        """
+        self._task, self._scope = worker.task, worker.scope
+        handled = 0
         try:
-            with self._scope:
-                await self._live()
+            actor = self._actor
+            if actor is None:
+                self._actor = actor = self._factory()
+                actor.context = Context(self)
+                await actor.started()
+            take, receive = self._receiver.receive_nowait, actor.receive
+            while handled < burst and not self.winding_down:
+                if self._urgent:
+                    message = self._urgent.popleft()
+                    if not self._urgent:
+                        self._urgent = None  # few actors have any at a time
+                    await self._handle_urgent(actor, message)
+                else:
+                    try:
+                        item = take()
+                    except anyio.WouldBlock:
+                        break
+                    if isinstance(item, Reply):
+                        self._current = item
+                        answer = receive(item.message)
+                        if type(answer) is CoroutineType:
+                            answer = await answer
+                        if self._current is not None:
+                            self._current = None
+                            item.send(answer)
+                    else:
+                        answer = receive(item)
+                        if type(answer) is CoroutineType:
+                            await answer
+                handled += 1
+        except Exception as error:  # whatever a hook raises is the actor's failure
+            self._fail(error)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._end()
+            self._task = self._scope = None
+        return handled
 
-    async def _live(self) -> None:
-        """One life after the other: until the actor is stopped, or failed for good."""
-        while not self.ending:
-            try:
-                self._actor = self._factory()
-                self._actor.context = Context(self)
-                await self._actor.started()
-                await self._serve(self._actor)
-            except Exception as error:  # whatever a hook raises is the actor's failure
-                if not self._survives(error):
-                    return
-                with anyio.CancelScope(shield=True):
-                    await self._end_life(hard=True)
-                if self._failed is not None:  # what can't be cleaned up isn't built upon
-                    return
-
-    async def _serve(self, actor: Actor[Any]) -> None:
-        receiver, urgent = self._receiver, self._urgent
-        while not self.ending:
-            while urgent and not self.ending:
-                await self._handle_urgent(actor, urgent.popleft())
+    async def wind_down(self, worker: "Worker") -> None:
+        """End a life that has failed, or the last one."""
+        self._task = worker.task
+        try:
+            if self._restarting:
+                self._restarting = False
+                await self._end_life(hard=True)
+                # What can't be cleaned up isn't built upon.
+                self.ending = self.ending or self._failed is not None
             if self.ending:
-                return
-            self._idle = True
-            item = await receiver.receive()
-            self._idle = False
-            for _ in range(_BURST):
-                if type(item) is Reply:
-                    await self._answer(actor, item)
-                elif item is not _WAKE:
-                    await actor.receive(item)
-                if urgent or self.ending:
-                    break
-                try:
-                    item = receiver.receive_nowait()
-                except anyio.WouldBlock:
-                    break
-            else:
-                if item is not _WAKE:
-                    urgent.appendleft(item)
-                await checkpoint()
-
-    async def _answer(self, actor: Actor[Any], reply: Reply[Any]) -> None:
-        self._current = reply
-        answer = await actor.receive(reply.message)
-        if self._current is not None:
-            self._current = None
-            reply.send(answer)
+                await self._end()
+            self.winding_down = False
+        finally:
+            self._task = None
 
     async def _handle_urgent(self, actor: Actor[Any], message: object) -> None:
         match message:
-            case Reply():
-                await self._answer(actor, message)
-            case Terminated() | ChildFailed():
-                await actor.signalled(message)
+            case PipedReply():
+                if message.asker is not actor:
+                    return  # a restarted actor doesn't know what the one before it asked
+                answer = actor.receive(message.outcome_message())
+            case Terminated(ref):
+                self._watched.pop(ref, None)
+                answer = actor.signalled(message)
+            case ChildFailed():
+                answer = actor.signalled(message)
             case _Escalated(error):
                 raise error
             case _:
-                await actor.receive(message)
+                answer = actor.receive(message)
+        if type(answer) is CoroutineType:
+            await answer
 
-    def _survives(self, error: Exception) -> bool:
-        """Decide what a failure means, and tell those concerned; whether to live once more."""
-        failed = ActorFailed(self.address, error)
-        if self._current is not None:
-            self._deferred.add(self._current)
-            self._current = None
-        for reply in self._deferred:
-            reply.fail(failed)
-        self._deferred.clear()
+    def _fail(self, error: Exception) -> None:
+        """Decide what a failure means, and tell those concerned."""
+        self._fail_requests(ActorFailed(self.address, error))
         supervision = self._supervision
         now = anyio.current_time()
-        while self._restarts and self._restarts[0] < now - supervision.within_s:
-            self._restarts.popleft()
-        restart = (
+        self._restarts = [each for each in self._restarts if each >= now - supervision.within_s]
+        self._restarting = (
             supervision.action == "restart"
             and len(self._restarts) < supervision.limit
             and not self.ending
         )
-        if restart:
+        if self._restarting:
             self._restarts.append(now)
             if self.parent is not None:
                 self.parent.post(ChildFailed(self.ref, error, restarted=True))
         else:
             self._failed = error
-        return restart
+            self.ending = True
+        self.winding_down = True
 
     async def _end(self) -> None:
         """Refuse what is left, end the children, clean up, and tell those concerned."""
-        self.ending = True
-        stopped = ActorStopped(self.address)
-        if self._current is not None:
-            self._current.fail(stopped)
-        for reply in self._deferred:
-            reply.fail(stopped)
-        self._refuse_mailbox(stopped)
+        self._refuse()
         await self._end_life(hard=self._hard or self._failed is not None)
-        self.ended = True
-        if self.parent is not None:
-            self.parent._forget(self)  # noqa: SLF001 - both are records of the kernel
-        self._report()
-        for watcher in self._watchers:
-            watcher.post(Terminated(self.ref))
-        self._watchers.clear()
-        for watched in self._watched:
-            watched._watchers.pop(self, None)  # noqa: SLF001 - both are records of the kernel
-        if self._over is not None:
-            self._over.set()
+        self._finish()
 
     async def _end_life(self, *, hard: bool) -> None:
         """End the children, the last spawned first, then let the actor clean up."""
@@ -409,10 +387,7 @@ class Cell:
             else:
                 child.request_stop()
             await child.wait_ended()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        actor, self._actor = self._actor, None
+        actor = self._forget_life()
         if actor is None:
             return
         try:
@@ -420,23 +395,64 @@ class Cell:
         except Exception as error:  # a failure in cleaning up doesn't hide an earlier one
             self._failed = self._failed or error
 
-    def _refuse_mailbox(self, stopped: ActorStopped) -> None:
-        left = [each for each in self._urgent if not isinstance(each, Terminated | ChildFailed)]
-        self._urgent.clear()
+    def _forget_life(self) -> Actor[Any] | None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        actor, self._actor = self._actor, None
+        return actor
+
+    def _finish(self) -> None:
+        """Tell those concerned, and keep nothing that would keep this record alive."""
+        self.ended = True
+        self.winding_down = False
+        if self.parent is not None:
+            self.parent.forget(self)
+        else:
+            self.system.forget(self)
+        self._report()
+        for watcher in self.watchers:
+            watcher.post(Terminated(self.ref))
+        self.watchers.clear()
+        for watched in self._watched:
+            watched.remove_watcher(self)
+        self._watched.clear()
+        for over in self._over:
+            if not over.done():
+                over.set_result(None)
+        self._over.clear()
+        self._ref = self._failed = None
+
+    def _refuse(self) -> None:
+        """Fail what isn't answered yet, and refuse what is left and what comes from now on."""
+        stopped = ActorStopped(self.address)
+        if self._deferred or self._current is not None:
+            self._fail_requests(stopped)
+        while self._urgent:
+            self.post(self._urgent.popleft())  # as one that comes from now on
         while True:
             try:
-                left.append(self._receiver.receive_nowait())
-            except (anyio.WouldBlock, anyio.EndOfStream):
+                item = self._receiver.receive_nowait()
+            except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
                 break
-        self._receiver.close()
-        self.sender.close()
-        for item in left:
             if isinstance(item, Reply):
                 item.fail(stopped)
-            elif not isinstance(item, _Wake | _Escalated):
+            else:
                 self.system.dead_letter(self.address, item)
+        self._receiver.close()
+        self.sender.close()
 
-    def _forget(self, child: "Cell") -> None:
+    def _fail_requests(self, error: Exception) -> None:
+        """Fail what has come and isn't answered yet."""
+        replies, self._deferred = [*self._deferred], {}
+        if self._current is not None:
+            replies.append(self._current)
+            self._current = None
+        for reply in replies:
+            reply.fail(error)
+
+    def forget(self, child: "Cell") -> None:
+        """A child has ended."""
         self._children.pop(child.address.rpartition("/")[2], None)
 
     def _report(self) -> None:

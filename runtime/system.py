@@ -1,5 +1,6 @@
 """What root actors live in."""
 
+import asyncio
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -13,6 +14,7 @@ from callboard.runtime.errors import ActorStopped, NameTaken
 from callboard.runtime.messages import DeadLetter
 from callboard.runtime.ref import ActorRef
 from callboard.runtime.supervision import Supervision
+from callboard.runtime.worker import Workers
 
 M = TypeVar("M")
 
@@ -26,11 +28,22 @@ class ActorSystem:
 
     Args:
         on_dead_letter: Called with each message that found its actor stopped; must not wait.
+        order: Chooses, before each message, which of n > 1 actors that have something to do is
+            served next (0..n-1); what it raises ends the system. With the same choices on a
+            deterministic event loop a program takes the same course. None is first come, first
+            served, and faster.
     """
 
     def __init__(
-        self, *, on_dead_letter: Callable[[DeadLetter], None] = lambda _letter: None
+        self,
+        *,
+        on_dead_letter: Callable[[DeadLetter], None] = lambda _letter: None,
+        order: Callable[[int], int] | None = None,
     ) -> None:
+        self.workers = Workers(order, self.fail)
+        """Who serves the actors; for the kernel's own use."""
+        self.loop: asyncio.AbstractEventLoop
+        """The event loop, once the system is entered; for the kernel's own use."""
         self._on_dead_letter = on_dead_letter
         self._roots: dict[str, Cell] = {}
         self._tasks: TaskGroup | None = None
@@ -38,8 +51,10 @@ class ActorSystem:
         self._error: Exception | None = None
 
     async def __aenter__(self) -> Self:
+        self.loop = asyncio.get_running_loop()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        self.workers.open(self._tasks)
         self._body.__enter__()
         return self
 
@@ -53,6 +68,7 @@ class ActorSystem:
         self._body.__exit__(exc_type, exc, traceback)
         with anyio.CancelScope(shield=True):
             await self._end(hard=exc_type is not None)
+        self.workers.close()
         await self._tasks.__aexit__(None, None, None)
         if self._error is not None:
             raise self._error
@@ -67,9 +83,9 @@ class ActorSystem:
     ) -> ActorRef[M]:
         """Make a root actor; see `Context.spawn`. Supervision `stop` and `escalate` are alike."""
         address = f"/{name}"
-        if name in self._roots and not self._roots[name].ended:
+        if name in self._roots:
             raise NameTaken(address)
-        if self._tasks is None:
+        if not self.workers.open_for_work:
             raise ActorStopped(address)
         cell = Cell(
             self,
@@ -81,7 +97,7 @@ class ActorSystem:
             endless=False,
         )
         self._roots[name] = cell
-        self.start(cell)
+        self.workers.put(cell)
         return cell.ref
 
     async def stop(self) -> None:
@@ -96,17 +112,15 @@ class ActorSystem:
                 cell.request_stop()
             await cell.wait_ended()
 
-    def start(self, cell: Cell) -> None:
-        """Start the task of a new actor; for the kernel's own use."""
-        if self._tasks is None:
-            raise ActorStopped(cell.address)
-        self._tasks.start_soon(cell.run, name=cell.address)
+    def forget(self, cell: Cell) -> None:
+        """A root actor has ended; for the kernel's own use."""
+        self._roots.pop(cell.address[1:], None)
 
     def dead_letter(self, address: str, message: object) -> None:
         """Report a message that found its actor stopped; for the kernel's own use."""
         self._on_dead_letter(DeadLetter(address, message))
 
     def fail(self, error: Exception) -> None:
-        """A root actor has failed: end everything; for the kernel's own use."""
+        """A root actor or the order has failed: end everything; for the kernel's own use."""
         self._error = self._error or error
         self._body.cancel()

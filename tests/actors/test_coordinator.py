@@ -8,6 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from attrs import define, field
+from tests.runtime.asking import ask
 
 from callboard.actors import coordinator
 from callboard.actors.coordination import Coordination
@@ -156,14 +157,15 @@ async def test_what_needs_a_member_that_ends_fails_at_once_and_blames_it(
 
 
 async def test_without_fail_fast_it_is_only_reported_and_may_be_withdrawn() -> None:
-    async with bench(Patience(fail_fast=False, grace_s=0.0)) as group:
-        asked = group.ref.ask(Sync((2, 1), "met"))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: asked)
-            await anyio.wait_all_tasks_blocked()
-            await group.ref.tell(Leave(1))
-            assert await group.ref.ask(Withdraw((2, 1))) == (1, 3)
-            tasks.cancel_scope.cancel()
+    async with (
+        bench(Patience(fail_fast=False, grace_s=0.0)) as group,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(ask, group.ref, Sync((2, 1), "met"))
+        await anyio.wait_all_tasks_blocked()
+        await group.ref.tell(Leave(1))
+        assert await group.ref.ask(Withdraw((2, 1))) == (1, 3)
+        tasks.cancel_scope.cancel()
     assert [report.certain for report in group.reports] == [True]
 
 

@@ -1,10 +1,12 @@
 """What the kernel promises about pipes, timers and feeds."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import anyio
 import pytest
 from attrs import frozen
+from tests.runtime.asking import ask
 
 from callboard.runtime import (
     Actor,
@@ -15,6 +17,7 @@ from callboard.runtime import (
     Outcome,
     Reply,
     Request,
+    Supervision,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -71,9 +74,19 @@ class Outcomes(Request[tuple[Outcome[int], ...]]):
 
 @frozen
 class Pipe:
-    to: ActorRef[Add | Later]
+    to: ActorRef[Any]
     request: Request[int]
     timeout_s: float | None = None
+
+
+@frozen
+class Value(Request[int]):
+    """Answered with 7."""
+
+
+@frozen
+class Fail:
+    """Raises in the handler."""
 
 
 @frozen
@@ -81,12 +94,12 @@ class Tick:
     number: int
 
 
-class Piper(Actor[Pipe | Answered | Outcomes | Block | Tick]):
+class Piper(Actor[Pipe | Answered | Outcomes | Block | Tick | Value]):
     def __init__(self) -> None:
         self.outcomes: list[Outcome[int]] = []
         self.asked: tuple[int, Reply[tuple[Outcome[int], ...]]] | None = None
 
-    async def receive(self, message: Pipe | Answered | Outcomes | Block | Tick) -> object:
+    async def receive(self, message: Pipe | Answered | Outcomes | Block | Tick | Value) -> object:
         match message:
             case Pipe(to, request, timeout_s):
                 self.context.pipe(to, request, Answered, timeout_s)
@@ -94,6 +107,8 @@ class Piper(Actor[Pipe | Answered | Outcomes | Block | Tick]):
                 self.outcomes.append(outcome)
             case Tick(number):
                 self.outcomes.append(Outcome(number))
+            case Value():
+                return 7
             case Outcomes(count):
                 self.asked = count, self.context.defer(message)
             case Block(entered, gate):
@@ -124,12 +139,44 @@ async def test_outcomes_and_timers_arrive_though_the_mailbox_is_full() -> None:
         adder = system.spawn(Adder, "adder")
         piper = system.spawn(Piper, "piper", mailbox_size=1)
         await piper.tell(Pipe(adder, Add(1)))
-        tasks.start_soon(piper.ask, Block(entered, gate))
+        tasks.start_soon(ask, piper, Block(entered, gate))
         await entered.wait()
         piper.tell_nowait(Tick(7))
         await anyio.wait_all_tasks_blocked()
         gate.set()
         assert set(await piper.ask(Outcomes(2))) == {Outcome(2), Outcome(7)}
+
+
+class Asker(Actor[Pipe | Answered | Fail]):
+    def __init__(self, answers: list[Outcome[int]]) -> None:
+        self.answers = answers
+
+    async def receive(self, message: Pipe | Answered | Fail) -> None:
+        match message:
+            case Pipe(to, request, timeout_s):
+                self.context.pipe(to, request, Answered, timeout_s)
+            case Answered(outcome):
+                self.answers.append(outcome)
+            case Fail():
+                raise ValueError("told to fail")
+
+
+async def test_a_restarted_actor_does_not_get_what_the_one_before_it_asked_for() -> None:
+    answers: list[Outcome[int]] = []
+    entered, gate = anyio.Event(), anyio.Event()
+    async with ActorSystem() as system, anyio.create_task_group() as tasks:
+        busy = system.spawn(Piper, "busy")
+        tasks.start_soon(ask, busy, Block(entered, gate))
+        await entered.wait()
+        asker = system.spawn(
+            lambda: Asker(answers), "asker", supervision=Supervision.restart(1, 60)
+        )
+        await asker.tell(Pipe(busy, Value()))
+        await asker.tell(Fail())
+        await asker.tell(Pipe(busy, Value()))
+        await anyio.wait_all_tasks_blocked()
+        gate.set()
+    assert answers == [Outcome(7)]
 
 
 class Clock(Actor[Tick | Notes]):

@@ -158,6 +158,36 @@ async def test_restart_keeps_ref_and_mailbox_until_the_limit_is_reached() -> Non
     assert record == ["started", "stopped"] * 3 + ["parent stopped"]
 
 
+async def test_a_restarted_actor_handles_what_was_left_in_its_mailbox() -> None:
+    record: list[str] = []
+    async with ActorSystem() as system, anyio.create_task_group() as tasks:
+        parent = system.spawn(lambda: Parent(record), "parent")
+        child = await parent.ask(Adopt(Supervision.restart(limit=1, within_s=60)))
+        await child.ask(Add(1))
+
+        async def fail() -> None:
+            with pytest.raises(ActorFailed):
+                await child.ask(Fail())
+
+        async def add() -> None:
+            record.append(str(await child.ask(Add(1))))
+
+        tasks.start_soon(fail)
+        tasks.start_soon(add)
+    assert record == ["started", "stopped", "started", "2", "stopped", "parent stopped"]
+
+
+async def test_a_restarted_actor_is_started_though_nothing_is_left_for_it() -> None:
+    record: list[str] = []
+    async with ActorSystem() as system:
+        parent = system.spawn(lambda: Parent(record), "parent")
+        child = await parent.ask(Adopt(Supervision.restart(limit=1, within_s=60)))
+        with pytest.raises(ActorFailed):
+            await child.ask(Fail())
+        await anyio.wait_all_tasks_blocked()
+        assert record == ["started", "stopped", "started"]
+
+
 async def test_restarts_outside_the_window_do_not_count() -> None:
     record: list[str] = []
     async with ActorSystem() as system:
