@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from callboard.actors.context import JobContext
 from callboard.actors.effects import Data
-from callboard.actors.errors import JobError, MultinodeTimeout
+from callboard.actors.errors import InfrastructureError, JobError, MultinodeTimeout
 from callboard.actors.members import Member
 from callboard.actors.messages import Call, Granted, JobData, Refused
 from callboard.definition.calls import START
 from callboard.definition.model import Call as WrittenCall
 from callboard.definition.model import PipelineAction
-from callboard.events import CallName, LogLevel, Message, Where
+from callboard.events import CallName, LogLevel, Message, Where, as_written
 
 _NAMES: Mapping[str, CallName] = {
     "lava-send": "send",
@@ -55,6 +55,10 @@ class Calls:
             self._log("warning", f"{written.request} has no effect: the job has no roles")
             return data
         call = self._call(written)
+        try:
+            self._job.node.call(as_written(call.call, call.id, call.role, call.roles))
+        except OSError as error:
+            raise InfrastructureError(str(error)) from error
         answer = await protocol.ask(call)
         if not isinstance(answer, Granted):
             reason = answer.reason if isinstance(answer, Refused) else "the call was given up"

@@ -1,8 +1,9 @@
 """One session with a device: lines and signals in, lines and commands out."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 
-from callboard.actors.drivers import Console
+from callboard.actors.drivers import Announcing, Console
 from callboard.actors.messages import (
     Attach,
     Closed,
@@ -11,6 +12,7 @@ from callboard.actors.messages import (
     Detach,
     Execute,
     Hangup,
+    OutputReady,
     Printed,
     Received,
     Seen,
@@ -44,6 +46,7 @@ class Connection(Actor[ConnectionMessage]):
         self._job = job
         self._namespace = namespace
         self._console = console
+        self._announcing = console if isinstance(console, Announcing) else None
         self._journal = journal
         self._reader = LineReader()
         self._listener: ActorRef[ConnectionNews] | None = None
@@ -54,11 +57,17 @@ class Connection(Actor[ConnectionMessage]):
         self._executing: dict[int, Reply[int | None]] = {}
 
     async def started(self) -> None:
-        """Begin to read."""
-        self.context.feed(self._output())
+        """Begin to read, in a task only where the console has to be waited for."""
+        if self._announcing is not None:
+            # There is room: one at a time is on its way, and a job sends few messages besides.
+            self._announcing.announce(partial(self.context.ref.tell_nowait, OutputReady()))
+        else:
+            self.context.feed(self._output())
 
     async def stopped(self) -> None:
         """Close the session."""
+        if self._announcing is not None:
+            self._announcing.announce(None)
         self._console.close()
 
     async def receive(self, message: ConnectionMessage) -> object:
@@ -66,6 +75,9 @@ class Connection(Actor[ConnectionMessage]):
         match message:
             case Received(data):
                 await self._received(data)
+            case OutputReady():
+                assert self._announcing is not None, "else nothing announces it"
+                await self._received(self._announcing.take())
             case SendLines(lines):
                 self._send(lines)
             case Execute(command):

@@ -1,15 +1,15 @@
 """What the actors of one job know about their job."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
 from callboard.actors.drivers import Node
 from callboard.actors.members import Member
-from callboard.actors.messages import JobMessage, ProtocolMessage
+from callboard.actors.messages import ActionMessage, JobMessage, ProtocolMessage
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.journal import Journal
-from callboard.runtime import ActorRef
+from callboard.runtime import Actor, ActorRef
 
 
 @frozen
@@ -23,6 +23,7 @@ class JobContext:
         group: Every node of the group that LAVA lists, this one included; empty for one node.
         journal: Where its actors record what happens.
         owner: The job actor.
+        action: Makes the actor of an action.
         protocol: The MultiNode protocol, None in a group of one without roles.
         secrets: For the node's `secrets` file only.
     """
@@ -33,5 +34,6 @@ class JobContext:
     group: tuple[Member, ...]
     journal: Journal
     owner: ActorRef[JobMessage]
+    action: Callable[[PipelineAction, "JobContext"], Actor[ActionMessage]]
     protocol: ActorRef[ProtocolMessage] | None
     secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)

@@ -22,8 +22,7 @@ to decide.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from attrs import define, field
 
@@ -31,7 +30,6 @@ from callboard.actors.blame import Knot, culprits
 from callboard.actors.effects import (
     NO_DATA,
     Absent,
-    Data,
     Effect,
     Grant,
     Hopeless,
@@ -40,6 +38,7 @@ from callboard.actors.effects import (
     Ticket,
 )
 from callboard.actors.semantics import DOCUMENTED, Semantics
+from callboard.actors.sent import Sent
 from callboard.definition.calls import START
 from callboard.definition.senders import Senders
 from callboard.events import MemberState
@@ -47,37 +46,55 @@ from callboard.events import MemberState
 
 @define(eq=False)
 class _Queue:
-    """Requests that wait for the same; `asker` is their own role, for starts only."""
+    """Requests that wait for the same.
+
+    Attributes:
+        kind: What they ask.
+        id: The message or sync ID.
+        acted: The members that have done what they wait for; it only grows while a member's end
+            is noticed.
+        role: The role that they wait for, if any.
+        tickets: The requests, in the order in which they were made.
+        excused: How many of those that ended are known to have acted, the first ones to end.
+    """
 
     kind: Kind
     id: str
+    acted: Container[int]
     role: str | None = None
-    asker: str | None = None
     tickets: dict[Ticket, None] = field(factory=dict[Ticket, None])
+    excused: int = 0
+
+
+_Place = tuple[Ticket, _Queue]
+"""A request, and where it waits."""
 
 
 @define
 class _Messages:
     """Everything about one message ID."""
 
-    sent: dict[int, Mapping[str, str]] = field(factory=dict[int, Mapping[str, str]])
+    sent: Sent = field(factory=Sent)
     senders: Counter[str] = field(factory=Counter[str])
     waits: _Queue | None = None
     waits_all: dict[str | None, _Queue] = field(factory=dict[str | None, _Queue])
-    snapshot: Data | None = None
-
-    def data(self) -> Data:
-        if self.snapshot is None:
-            self.snapshot = MappingProxyType(self.sent.copy())
-        return self.snapshot
 
 
 @define
 class _Sync:
     """Everything about one sync ID."""
 
+    called: set[int]
     waits: _Queue
-    called: set[int] = field(factory=set[int])
+
+
+@define
+class _Starts:
+    """Everything about the delayed start of one role; `waits` by the role that is expected."""
+
+    released: set[int] = field(factory=set[int])
+    releasers: Counter[str] = field(factory=Counter[str])
+    waits: dict[str, _Queue] = field(factory=dict[str, _Queue])
 
 
 class Coordination:
@@ -106,31 +123,27 @@ class Coordination:
         self._semantics = semantics
         self._messages: defaultdict[str, _Messages] = defaultdict(_Messages)
         self._syncs: dict[str, _Sync] = {}
-        self._started: defaultdict[str | None, set[int]] = defaultdict(set)
-        self._starts: dict[tuple[str, str], _Queue] = {}
-        self._waiting: dict[Ticket, _Queue] = {}
+        self._starts: defaultdict[str, _Starts] = defaultdict(_Starts)
+        self._waiting: dict[int, tuple[_Place, ...]] = {}
         self._queues: dict[_Queue, None] = {}
         self._abandoned: dict[_Queue, None] = {}
-        self._tickets: dict[int, dict[Ticket, None]] = {}
-        self._ended: defaultdict[str | None, set[int]] = defaultdict(set)
+        self._ended: set[int] = set()
+        self._ended_in: defaultdict[str | None, list[int]] = defaultdict(list)
         self._ends = 0
+        self.over = False
+        """Whether the group has come to its end, so that no request is served any more."""
         self._blame: dict[int, tuple[int, ...]] = {}
         self._reported: set[Ticket] = set()
 
     @property
     def waiting(self) -> frozenset[Ticket]:
         """The requests that have neither been granted nor withdrawn."""
-        return frozenset(self._waiting)
-
-    @property
-    def over(self) -> bool:
-        """Whether the group has come to its end, so that no request is served any more."""
-        return self._semantics.counts_ends and self._ends >= len(self._roles)
+        return frozenset(ticket for own in self._waiting.values() for ticket, _ in own)
 
     @property
     def stuck(self) -> bool:
         """Whether all living members wait, so that nobody can act who doesn't work aside."""
-        return 0 < len(self._tickets) == self._alive
+        return 0 < len(self._waiting) == self._alive
 
     @property
     def suspicious(self) -> bool:
@@ -147,10 +160,7 @@ class Coordination:
         role = self._roles[member]
         if member not in messages.sent:
             messages.senders[role] += 1
-        # Replaced, never changed, so that a snapshot is one flat copy.
-        before = messages.sent.get(member, {}) if self._semantics.merges else {}
-        messages.sent[member] = MappingProxyType({**before, **data})
-        messages.snapshot = None
+        messages.sent.put(member, data, merge=self._semantics.merges)
         effects = self._release(messages.waits, messages)
         if self._semantics.whole_role:
             if messages.senders[role] == self._counts[role]:
@@ -168,15 +178,16 @@ class Coordination:
 
         They wait until every member of the role that they expect has done so.
         """
-        for role in [None] if roles is None else roles:
-            self._started[role].add(member)
         own = self._roles[member]
-        return [
-            effect
-            for (expected, asker), queue in self._starts.items()
-            if expected == own and self._may_start(expected, asker)
-            for effect in self._release(queue)
-        ]
+        effects: list[Effect] = []
+        for role in self._counts if roles is None else roles:
+            starts = self._starts[role]
+            if member not in starts.released:
+                starts.released.add(member)
+                starts.releasers[own] += 1
+            if starts.releasers[own] == self._counts[own]:
+                effects += self._release(starts.waits.get(own))
+        return effects
 
     def wait(self, ticket: Ticket, message_id: str) -> list[Effect]:
         """Grant `ticket` as soon as any member, the asking one included, has sent the ID."""
@@ -184,9 +195,9 @@ class Coordination:
             return self._refuse_late(ticket)
         messages = self._messages[message_id]
         if messages.sent:
-            return [Grant(ticket, messages.data())]
+            return [Grant((ticket,), messages.sent.snapshot())]
         if messages.waits is None:
-            messages.waits = _Queue("wait", message_id)
+            messages.waits = _Queue("wait", message_id, messages.sent)
         return self._enqueue(ticket, messages.waits)
 
     def wait_all(self, ticket: Ticket, message_id: str, role: str | None = None) -> list[Effect]:
@@ -197,12 +208,13 @@ class Coordination:
             return self._refuse_role(ticket, role)
         messages = self._messages[message_id]
         if role is None and not messages.sent and not self._semantics.waits_unsent:
-            return [Refusal(ticket, f"nobody has sent '{message_id}' yet")]
+            return [Refusal(ticket, f"nobody has sent '{message_id}' yet", overlooked=True)]
         if self._have_sent(messages, role, self._roles[ticket[0]]):
-            return [Grant(ticket, messages.data())]
+            return [Grant((ticket,), messages.sent.snapshot())]
         queue = messages.waits_all.get(role)
         if queue is None:
-            queue = messages.waits_all[role] = _Queue("wait-all", message_id, role)
+            queue = _Queue("wait-all", message_id, messages.sent, role)
+            messages.waits_all[role] = queue
         return self._enqueue(ticket, queue)
 
     def sync(self, ticket: Ticket, sync_id: str) -> list[Effect]:
@@ -211,13 +223,14 @@ class Coordination:
             return self._refuse_late(ticket)
         sync = self._syncs.get(sync_id)
         if sync is None:
-            sync = self._syncs[sync_id] = _Sync(_Queue("sync", sync_id))
+            called = set[int]()
+            sync = self._syncs[sync_id] = _Sync(called, _Queue("sync", sync_id, called))
         sync.called.add(ticket[0])
         if len(sync.called) < len(self._roles):
             return self._enqueue(ticket, sync.waits)
         if not self._semantics.passes_again:
             sync.called.clear()
-        return [*self._release(sync.waits), Grant(ticket)]
+        return [*self._release(sync.waits), Grant((ticket,))]
 
     def start(self, ticket: Ticket, role: str) -> list[Effect]:
         """Grant `ticket` as soon as every member of `role` has released the asker's role."""
@@ -225,12 +238,12 @@ class Coordination:
             return self.wait_all(ticket, START, role)
         if role not in self._counts:
             return self._refuse_role(ticket, role)
-        asker = self._roles[ticket[0]]
-        if self._may_start(role, asker):
-            return [Grant(ticket)]
-        queue = self._starts.get((role, asker))
+        starts = self._starts[self._roles[ticket[0]]]
+        if starts.releasers[role] == self._counts[role]:
+            return [Grant((ticket,))]
+        queue = starts.waits.get(role)
         if queue is None:
-            queue = self._starts[role, asker] = _Queue("start", START, role, asker)
+            queue = starts.waits[role] = _Queue("start", START, starts.released, role)
         return self._enqueue(ticket, queue)
 
     def withdraw(self, ticket: Ticket, to_blame: tuple[int, ...] = ()) -> tuple[int, ...]:
@@ -244,15 +257,15 @@ class Coordination:
 
         Returns:
             The members that it was waiting for; any of them would have done for a wait. Empty
-            when the request wasn't waiting.
+            when the request wasn't waiting, or somebody is to blame, for then they are known.
         """
-        queue = self._waiting.get(ticket)
+        queue = dict(self._waiting.get(ticket[0], ())).get(ticket)
         if queue is None:
             return ()
         if to_blame:
             self._blame.setdefault(ticket[0], to_blame)
-        missing = tuple(self._missing(queue))
-        self._dequeue(ticket)
+        missing = () if to_blame else tuple(self._missing(queue))
+        self._dequeue(ticket, queue)
         return missing
 
     def leave(self, member: int) -> list[Effect]:
@@ -262,18 +275,20 @@ class Coordination:
             A refusal for each of its own requests, and what has become hopeless by its end.
         """
         self._ends += 1
-        if not self._semantics.notices_ends or member in self._ended[None]:
+        self.over = self._semantics.counts_ends and self._ends >= len(self._roles)
+        if not self._semantics.notices_ends or member in self._ended:
             return []
         role = self._roles[member]
         self._alive -= 1
         self._living[role] -= 1
-        self._ended[None].add(member)
-        self._ended[role].add(member)
-        own = list(self._tickets.get(member, ()))
-        for ticket in own:
-            self._dequeue(ticket)
+        self._ended.add(member)
+        self._ended_in[None].append(member)
+        self._ended_in[role].append(member)
+        own = self._waiting.get(member, ())
+        for ticket, queue in own:
+            self._dequeue(ticket, queue)
         self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
-        effects: list[Effect] = [Refusal(ticket, "the job has ended") for ticket in own]
+        effects: list[Effect] = [Refusal(ticket, "the job has ended") for ticket, _ in own]
         for queue in list(self._queues):
             effects += self._certain(queue, queue.tickets)
         return effects
@@ -308,8 +323,10 @@ class Coordination:
 
     def _certain(self, queue: _Queue, tickets: Iterable[Ticket]) -> list[Effect]:
         """What to say of `tickets` in `queue`: for certain hopeless, and not said before."""
+        if not self._is_certain(queue):
+            return []
         fresh = [ticket for ticket in tickets if ticket not in self._reported]
-        if not fresh or not self._is_certain(queue):
+        if not fresh:
             return []
         self._reported.update(fresh)
         missing = tuple(self._missing(queue))
@@ -334,7 +351,7 @@ class Coordination:
         """Who is to blame for the missing that have ended: they, or who kept them from it."""
         found: dict[int, None] = {}
         for member in missing:
-            if member in self._ended[None]:
+            if member in self._ended:
                 kept_from_it = self._would_have_acted(queue, self._roles[member])
                 blamed = self._blame.get(member, ()) if kept_from_it else ()
                 found.update(dict.fromkeys(blamed or (member,)))
@@ -350,16 +367,12 @@ class Coordination:
 
     def _is_certain(self, queue: _Queue) -> bool:
         """Whether `queue` needs a member that has ended without acting."""
-        ended = self._ended[queue.role]
-        match queue.kind:
-            case "wait":
-                return False
-            case "wait-all":
-                return bool(ended - self._messages[queue.id].sent.keys())
-            case "sync":
-                return bool(ended - self._syncs[queue.id].called)
-            case "start":
-                return bool(ended - self._started[None] - self._started[queue.asker])
+        if queue.kind == "wait":
+            return False
+        ended = self._ended_in[queue.role]
+        while queue.excused < len(ended) and ended[queue.excused] in queue.acted:
+            queue.excused += 1
+        return queue.excused < len(ended)
 
     def _is_abandoned(self, queue: _Queue) -> bool:
         """Whether nobody lives who may still send what `queue` waits for."""
@@ -368,32 +381,21 @@ class Coordination:
         return not any(self._living[role] for role in self._senders.possible(queue.id))
 
     def _state(self, member: int) -> MemberState:
-        if member in self._ended[None]:
+        if member in self._ended:
             return "ended"
-        tickets = self._tickets.get(member)
-        if tickets is None:
+        own = self._waiting.get(member)
+        if own is None:
             return "running"
-        delayed = all(self._waiting[ticket].kind == "start" for ticket in tickets)
+        delayed = all(queue.kind == "start" for _, queue in own)
         return "delayed" if delayed else "waiting"
 
     def _missing(self, queue: _Queue) -> Iterator[int]:
         """The members that would have to act; of those that may, any will do for a wait."""
-        match queue.kind:
-            case "wait":
-                sent = self._messages[queue.id].sent
-                roles = self._senders.likely(queue.id) if self._senders else self._counts.keys()
-                return (m for m, role in self._roles.items() if role in roles and m not in sent)
-            case "wait-all":
-                sent = self._messages[queue.id].sent
-                return (m for m in self._members[queue.role] if m not in sent)
-            case "sync":
-                called = self._syncs[queue.id].called
-                return (m for m in self._roles if m not in called)
-            case "start":
-                assert queue.role is not None
-                assert queue.asker is not None
-                started = self._started[None] | self._started[queue.asker]
-                return (m for m in self._members[queue.role] if m not in started)
+        able = self._members[queue.role]
+        if queue.kind == "wait" and self._senders is not None:
+            roles = self._senders.likely(queue.id)
+            able = [member for member in able if self._roles[member] in roles]
+        return (member for member in able if member not in queue.acted)
 
     # Queues
 
@@ -405,52 +407,61 @@ class Coordination:
         first = self._members[role][0]
         return first in messages.sent or messages.senders[own] == self._counts[own]
 
-    def _may_start(self, role: str, asker: str) -> bool:
-        for_all, for_asker = self._started[None], self._started[asker]
-        return all(m in for_all or m in for_asker for m in self._members[role])
-
     def _enqueue(self, ticket: Ticket, queue: _Queue) -> list[Effect]:
+        if not queue.tickets:
+            self._queues[queue] = None
+            if self._is_abandoned(queue):
+                self._abandoned[queue] = None
         queue.tickets[ticket] = None
-        self._queues[queue] = None
-        self._waiting[ticket] = queue
-        self._tickets.setdefault(ticket[0], {})[ticket] = None
-        if self._is_abandoned(queue):
-            self._abandoned[queue] = None
-        return self._certain(queue, [ticket])
+        member = ticket[0]
+        own = self._waiting.get(member)
+        place = (ticket, queue)
+        self._waiting[member] = (place,) if own is None else (*own, place)
+        return self._certain(queue, [ticket]) if self._ended else []
 
-    def _dequeue(self, ticket: Ticket) -> None:
-        queue = self._waiting.pop(ticket)
-        self._reported.discard(ticket)
+    def _dequeue(self, ticket: Ticket, queue: _Queue) -> None:
         del queue.tickets[ticket]
         if not queue.tickets:
-            del self._queues[queue]
-            self._abandoned.pop(queue, None)
-        own = self._tickets[ticket[0]]
-        del own[ticket]
-        if not own:
-            del self._tickets[ticket[0]]
+            self._forget(queue)
+        self._unblock([ticket])
+
+    def _forget(self, queue: _Queue) -> None:
+        del self._queues[queue]
+        self._abandoned.pop(queue, None)
+
+    def _unblock(self, tickets: Iterable[Ticket]) -> None:
+        """Their members don't wait for them any more."""
+        waiting = self._waiting
+        for ticket in tickets:
+            own = waiting.pop(ticket[0])
+            if len(own) > 1:
+                waiting[ticket[0]] = tuple(each for each in own if each[0] != ticket)
+        if self._reported:
+            self._reported.difference_update(tickets)
 
     def _release(self, queue: _Queue | None, messages: _Messages | None = None) -> list[Effect]:
         if queue is None or not queue.tickets:
             return []
-        return self._grant(list(queue.tickets), messages)
+        # The whole queue at once: what waits with thousands of others goes on with them.
+        tickets, queue.tickets = tuple(queue.tickets), {}
+        self._forget(queue)
+        self._unblock(tickets)
+        return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA)]
 
     def _release_first(self, messages: _Messages) -> list[Effect]:
         """What a send grants where a role's first member speaks for it; see `Semantics`."""
         released = [
-            ticket
+            (ticket, queue)
             for role, queue in messages.waits_all.items()
             if role is not None
             for ticket in queue.tickets
             if self._have_sent(messages, role, self._roles[ticket[0]])
         ]
-        return self._grant(released, messages)
-
-    def _grant(self, tickets: list[Ticket], messages: _Messages | None) -> list[Effect]:
-        data = messages.data() if messages else NO_DATA
-        for ticket in tickets:
-            self._dequeue(ticket)
-        return [Grant(ticket, data) for ticket in tickets]
+        if not released:
+            return []
+        for ticket, queue in released:
+            self._dequeue(ticket, queue)
+        return [Grant(tuple(ticket for ticket, _ in released), messages.sent.snapshot())]
 
     def _refuse_late(self, ticket: Ticket) -> list[Effect]:
         return [Refusal(ticket, "the group has ended")]

@@ -1,14 +1,16 @@
 """The actor around a group's coordination: requests in, answers out, and it awaits no member."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import anyio
 from attrs import define, field, frozen
 
 from callboard.actors.coordination import Coordination
 from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Ticket
+from callboard.actors.ledger import Identity, Ledger, identity
 from callboard.actors.members import Member
 from callboard.actors.messages import (
     Answer,
@@ -58,14 +60,6 @@ class Patience:
 
 
 @frozen
-class _Open:
-    """A request that waits: who gets the answer, and the event of the call."""
-
-    reply: Reply[Answer]
-    cause: int | None
-
-
-@frozen
 class _Look:
     """Time to see whether waits are presumably hopeless."""
 
@@ -99,11 +93,17 @@ class _Busy:
 class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
     """Answers the calls of a group's members, and sees when nobody can answer them any more.
 
+    With a ledger, it can be restarted: a fresh coordinator with a fresh coordination takes up
+    what the ledger has, waiting requests included, and a request that comes again changes
+    nothing: who waits is answered in the end, and who was answered gets the same answer again.
+    All answers are kept for that.
+
     Args:
         coordination: The group's state; no one else may use it.
         members: Every member by its job's id.
         journal: Where hopeless waits are recorded.
         patience: What happens to them.
+        ledger: Where every request is written down before it is applied; None for nowhere.
     """
 
     def __init__(
@@ -112,82 +112,125 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         members: Mapping[int, Member],
         journal: Journal,
         patience: Patience,
+        ledger: Ledger | None = None,
     ) -> None:
         self._coordination = coordination
         self._members = members
         self._journal = journal
         self._patience = patience
-        self._open: dict[Ticket, _Open] = {}
+        self._ledger = ledger
+        self._open: dict[Ticket, Reply[Answer]] = {}
         self._protocols: dict[int, ActorRef[ProtocolMessage]] = {}
         self._asked_s = 0.0
         self._disbanded = False
         self._looking = False
+        self._replaying = False
+        self._slot: Callable[[Waiting], Reply[Answer]] = _unheard
         self._doubted_s: dict[Ticket, float] = {}
         self._reported: dict[Ticket, bool] = {}
         self._report_s = min(REPORT_S, patience.grace_s)
+        self._answers: dict[Identity, object] = {}
+        # Looked up by type: a ladder of cases costs more than all that a request does.
+        self._requests: dict[type, Callable[[Any], object]] = {
+            Join: self._join,
+            Leave: self._leave,
+            Disband: self._disband,
+            Send: self._send,
+            Release: self._release,
+            Wait: self._wait,
+            WaitAll: self._wait_all,
+            Sync: self._sync,
+            Start: self._start,
+            Withdraw: self._withdraw,
+        }
+        self._handlers = self._requests
+        if ledger is not None:
+            self._handlers = dict.fromkeys(self._requests, self._once)
 
-    async def receive(self, message: CoordinatorMessage | _Look | _Busy | _Again) -> object:
+    async def started(self) -> None:
+        """Take up what the ledger has."""
+        self._replaying = True
+        for entry in self._ledger or ():
+            if isinstance(entry, Hopeless):
+                self._fail(entry)
+            else:
+                self._note(entry, self._requests[type(entry)](entry))
+        self._replaying = False
+        self._slot = self.context.defer
+        if self._coordination.suspicious:
+            self._suspect()
+
+    def receive(self, message: CoordinatorMessage | _Look | _Busy | _Again) -> object:
         """Apply one request and answer everything that it releases."""
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            answer = handler(message)
+            if self._coordination.suspicious:
+                self._suspect()
+            return answer
         match message:
             case _Look():
                 self._look()
-                return None
             case _Again(tickets):
                 self._ask_again(tickets)
-                return None
             case _Busy():
                 self._answered(message)
-                return None
             case _:
-                answer = self._request(message)
-        self._asked_s = anyio.current_time()
-        if self._coordination.suspicious and not self._looking:
-            self._look_in(self._report_s)
-        return answer
-
-    def _request(self, message: CoordinatorMessage) -> object:
-        state = self._coordination
-        match message:
-            case Join(member, protocol):
-                self._protocols[member] = protocol
-            case Leave(member):
-                self._apply(state.leave(member))
-            case Disband():
-                self._disbanded = True
-            case Send():
-                self._apply(state.send(message.member, message.message_id, message.data))
-            case Release():
-                self._apply(state.release(message.member, message.roles))
-            case Wait() | WaitAll() | Sync() | Start():
-                self._open[message.ticket] = _Open(self.context.defer(message), message.cause)
-                self._apply(self._wait(message))
-            case Withdraw(ticket):
-                if (open_ := self._open.pop(ticket, None)) is not None:
-                    open_.reply.send(GivenUp())
-                    self._reported.pop(ticket, None)
-                return state.withdraw(ticket)
-            case _:
-                assert_never(message)
+                raise TypeError(f"the coordinator doesn't understand {message!r}")
         return None
 
-    def _wait(self, message: Waiting) -> list[Effect]:
-        match message:
-            case Wait():
-                return self._coordination.wait(message.ticket, message.message_id)
-            case WaitAll():
-                return self._coordination.wait_all(message.ticket, message.message_id, message.role)
-            case Sync():
-                return self._coordination.sync(message.ticket, message.sync_id)
-            case Start():
-                return self._coordination.start(message.ticket, message.role)
+    def _suspect(self) -> None:
+        """A request has left the group suspicious; nothing else makes it so."""
+        self._asked_s = anyio.current_time()
+        if not self._looking:
+            self._look_in(self._report_s)
+
+    # Requests
+
+    def _join(self, message: Join) -> None:
+        self._protocols[message.member] = message.protocol
+
+    def _leave(self, message: Leave) -> None:
+        self._apply(self._coordination.leave(message.member))
+
+    def _disband(self, _message: Disband) -> None:
+        self._disbanded = True
+
+    def _send(self, message: Send) -> None:
+        self._apply(self._coordination.send(message.member, message.message_id, message.data))
+
+    def _release(self, message: Release) -> None:
+        self._apply(self._coordination.release(message.member, message.roles))
+
+    def _wait(self, message: Wait) -> None:
+        self._open[message.ticket] = self._slot(message)
+        self._apply(self._coordination.wait(message.ticket, message.message_id))
+
+    def _wait_all(self, message: WaitAll) -> None:
+        self._open[message.ticket] = self._slot(message)
+        self._apply(self._coordination.wait_all(message.ticket, message.message_id, message.role))
+
+    def _sync(self, message: Sync) -> None:
+        self._open[message.ticket] = self._slot(message)
+        if effects := self._coordination.sync(message.ticket, message.sync_id):  # mostly none
+            self._apply(effects)
+
+    def _start(self, message: Start) -> None:
+        self._open[message.ticket] = self._slot(message)
+        self._apply(self._coordination.start(message.ticket, message.role))
+
+    def _withdraw(self, message: Withdraw) -> tuple[int, ...]:
+        if message.ticket in self._open:
+            self._answer([message.ticket], GivenUp())
+        return self._coordination.withdraw(message.ticket)
 
     def _apply(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Grant(ticket, data):
-                    self._answer(ticket, Granted(data))
-                case Refusal(ticket, why):
-                    self._answer(ticket, Refused(why))
+                case Grant(tickets, data):
+                    self._answer(tickets, Granted(data))
+                case Refusal(ticket, why, overlooked):
+                    self._answer([ticket], Refused(why, overlooked))
                 case Hopeless() if self._disbanded:
                     pass
                 case Hopeless():
@@ -197,9 +240,35 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
                 case _:
                     assert_never(effect)
 
-    def _answer(self, ticket: Ticket, answer: Answer) -> None:
-        self._open.pop(ticket).reply.send(answer)
-        self._reported.pop(ticket, None)
+    def _answer(self, tickets: Sequence[Ticket], answer: Answer) -> None:
+        for ticket in tickets:
+            self._open.pop(ticket).send(answer)
+        if self._reported:
+            for ticket in tickets:
+                self._reported.pop(ticket, None)
+        if self._ledger is not None:
+            self._answers.update(dict.fromkeys(tickets, answer))
+
+    # The ledger
+
+    def _once(self, message: CoordinatorMessage) -> object:
+        """Write a request down and apply it, unless that has been done."""
+        assert self._ledger is not None
+        known = identity(message)
+        if known in self._answers:
+            return self._answers[known]
+        if isinstance(message, Waiting) and message.ticket in self._open:
+            self._open[message.ticket] = self.context.defer(message)
+            return None
+        self._ledger.append(message)
+        return self._note(message, self._requests[type(message)](message))
+
+    def _note(self, message: CoordinatorMessage, answer: object) -> object:
+        """Keep the answer to what is answered at once."""
+        known = identity(message)
+        if known is not None and not isinstance(message, Waiting):
+            self._answers[known] = answer
+        return answer
 
     # Hopeless waits
 
@@ -209,12 +278,15 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         if known is not None and known >= found.certain:
             return
         self._reported[found.ticket] = found.certain
-        cause = self._open[found.ticket].cause
-        self._journal.emit(self.context.address, self._body(found), cause)
+        if self._replaying:
+            return
+        request = self._open[found.ticket].message
+        assert isinstance(request, Waiting)
+        self._journal.emit(self.context.address, self._body(found), request.cause)
 
     def _fail(self, found: Hopeless) -> None:
         self._coordination.withdraw(found.ticket, found.culprits)
-        self._answer(found.ticket, Refused(self._body(found).text))
+        self._answer([found.ticket], Refused(self._body(found).text))
 
     def _body(self, found: Hopeless) -> WaitHopeless:
         missing = tuple(
@@ -306,6 +378,8 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._looking = False
         for found in _first(self._coordination.judge(self._due(idle))):
             self._report(found)
+            if self._ledger is not None:
+                self._ledger.append(found)
             self._fail(found)
         if self._coordination.suspicious:
             self._look_in(self._report_s if idle else max(REPORT_S, self._patience.grace_s))
@@ -321,6 +395,11 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
             for ticket in survey.tickets
             if not (ticket[0] in survey.busy if ticket in abandoned else survey.busy)
         )
+
+
+def _unheard(message: Waiting) -> Reply[Answer]:
+    """A slot for the answer to a request that is replayed: who asked is told when it asks again."""
+    return Reply(message, asyncio.get_running_loop().create_future())
 
 
 def _said(survey: _Survey, member: int, outcome: Outcome[bool]) -> _Busy:

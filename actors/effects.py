@@ -21,18 +21,25 @@ Kind = Literal["wait", "wait-all", "sync", "start"]
 
 @frozen
 class Grant:
-    """A waiting request is satisfied; `data` is shared by all that were released together."""
+    """Requests are satisfied together, in this order, and share `data`."""
 
-    ticket: Ticket
+    tickets: tuple[Ticket, ...]
     data: Data = NO_DATA
 
 
 @frozen
 class Refusal:
-    """A request can never be satisfied; `reason` says why in the job writer's words."""
+    """A request that is not served.
+
+    Attributes:
+        ticket: The request.
+        reason: Why, in the job writer's words.
+        overlooked: Whether nodes go on all the same (LAVA: answers to calls, a nack).
+    """
 
     ticket: Ticket
     reason: str
+    overlooked: bool = False
 
 
 @frozen

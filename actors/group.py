@@ -9,6 +9,7 @@ from callboard.actors.coordination import Coordination
 from callboard.actors.coordinator import Coordinator, Patience
 from callboard.actors.drivers import Node
 from callboard.actors.job import Job, ends_the_group
+from callboard.actors.ledger import Ledger
 from callboard.actors.members import Member
 from callboard.actors.messages import (
     CancelJob,
@@ -23,11 +24,17 @@ from callboard.actors.messages import (
     RunGroup,
     StartJob,
 )
+from callboard.actors.semantics import DOCUMENTED, Semantics
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.definition.senders import Senders
 from callboard.events import Failure, JobCreated, JobEnded
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, ChildFailed, Terminated
+from callboard.runtime import Actor, ActorRef, ChildFailed, Supervision, Terminated
+from callboard.runtime.actor import MAILBOX_SIZE
+
+_RESTARTS, _WITHIN_S = 100, 1.0
+"""How often a coordinator is restarted in how many seconds: one that fails at once each time
+stays down."""
 
 
 @frozen
@@ -43,15 +50,23 @@ class Placement:
 
 @frozen
 class Rules:
-    """How a group's coordination works.
+    """How a group's coordination works, and how its nodes reach it.
 
     Attributes:
         senders: Which roles send which IDs; None when any may send any.
         patience: What happens to waits that can't be satisfied any more.
+        semantics: The reading of the protocol.
+        ledger: Makes what the coordinator writes down, so that it survives; None for nothing.
+        reach: Makes the ref by which the job of that id reaches the coordinator.
     """
 
     senders: Senders | None = None
     patience: Patience = field(factory=Patience)
+    semantics: Semantics = DOCUMENTED
+    ledger: Callable[[], Ledger] | None = None
+    reach: Callable[[int, ActorRef[CoordinatorMessage]], ActorRef[CoordinatorMessage]] = (
+        lambda _job, coordinator: coordinator
+    )
 
 
 class Group(Actor[GroupMessage]):
@@ -81,6 +96,7 @@ class Group(Actor[GroupMessage]):
         self._members = tuple(
             Member(each.job.id, each.job.role.name) for each in placements if each.job.role
         )
+        self._roles = {each.job.id: each.job.role for each in placements}
         self._coordinator: ActorRef[CoordinatorMessage] | None = None
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
         self._done: dict[int, JobDone] = {}
@@ -122,11 +138,20 @@ class Group(Actor[GroupMessage]):
         if self._members:
             rules, journal = self._rules, self._journal
             members = {member.job: member for member in self._members}
-            state = Coordination(
-                [(member.job, member.role) for member in self._members], rules.senders
-            )
+            ledger = rules.ledger() if rules.ledger else None
+
+            def coordinator() -> Coordinator:
+                roles = [(member.job, member.role) for member in self._members]
+                state = Coordination(roles, rules.senders, rules.semantics)
+                return Coordinator(state, members, journal, rules.patience, ledger)
+
+            survival = Supervision.restart(_RESTARTS, _WITHIN_S) if ledger else None
             self._coordinator = self.context.spawn(
-                lambda: Coordinator(state, members, journal, rules.patience), "coordinator"
+                coordinator,
+                "coordinator",
+                supervision=survival,
+                # A piped request finds room or fails; each member has few under way at a time.
+                mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),
             )
         for placement in self._placements:
             self._create(placement)
@@ -135,6 +160,8 @@ class Group(Actor[GroupMessage]):
 
     def _create(self, placement: Placement) -> None:
         job, coordinator = placement.job, self._coordinator
+        if coordinator is not None:
+            coordinator = self._rules.reach(job.id, coordinator)
         self._journal.emit(
             self.context.address,
             JobCreated(
@@ -172,7 +199,7 @@ class Group(Actor[GroupMessage]):
 
     async def _job_done(self, done: JobDone) -> None:
         self._done[done.job] = done
-        role = next(each.job.role for each in self._placements if each.job.id == done.job)
+        role = self._roles[done.job]
         if role is not None and done.error is not None and ends_the_group(role, done.error):
             text = f"job {done.job} of the essential role {role.name} failed: {done.error.message}"
             await self._interrupt(text)

@@ -1,11 +1,12 @@
 """One node's job: its pipeline in order, finalised whatever happens."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import assert_never
 
 import anyio
 
-from callboard.actors.action import action
+from callboard.actors.action import Action
 from callboard.actors.connection import Connection
 from callboard.actors.context import JobContext
 from callboard.actors.drivers import Node
@@ -19,6 +20,7 @@ from callboard.actors.messages import (
     ConnectionMessage,
     CoordinatorMessage,
     Done,
+    GiveUp,
     GroupMessage,
     JobData,
     JobDone,
@@ -32,6 +34,7 @@ from callboard.actors.messages import (
     StartJob,
 )
 from callboard.actors.multinode import Multinode
+from callboard.actors.testshell import TEST_SHELLS, TestShell
 from callboard.definition.calls import START
 from callboard.definition.model import NodeJob, PipelineAction, Role
 from callboard.events import (
@@ -45,7 +48,7 @@ from callboard.events import (
     Where,
 )
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, Outcome
+from callboard.runtime import Actor, ActorFailed, ActorRef, ActorStopped, Outcome
 
 _ENDS_THE_GROUP = frozenset({"InfrastructureError", "JobError", "ConfigurationError", "Bug"})
 
@@ -88,6 +91,7 @@ class Job(Actor[JobMessage]):
         *self._left, self._finalize = pipeline
         self._pipeline = pipeline
         self._context: JobContext | None = None
+        self._connections: dict[str, ActorRef[ConnectionMessage]] = {}
         self._data = JobData()
         self._current: ActorRef[ActionMessage] | None = None
         self._delayed = False
@@ -109,7 +113,7 @@ class Job(Actor[JobMessage]):
             case CancelJob(reason):
                 await self._cancel(reason)
             case KeepConnection(namespace, console):
-                return self._keep(
+                return await self._keep(
                     namespace, Connection(self._job.id, namespace, console, self._journal)
                 )
             case _:
@@ -131,6 +135,7 @@ class Job(Actor[JobMessage]):
             self._group,
             self._journal,
             self.context.ref,
+            _action,
             protocol,
             self._secrets,
         )
@@ -197,14 +202,24 @@ class Job(Actor[JobMessage]):
             await self._run(self._left.pop(0), self._deadline_s)
             return
         self._finalizing = True
+        await self._give_up()
         if self._coordinator is not None and not self._ends_the_group:
             await self._coordinator.tell(Leave(self._job.id))
         await self._run(self._finalize, anyio.current_time() + FINALIZE_S)
 
+    async def _give_up(self) -> None:
+        """Have every call answered that is still open: what made it is no more."""
+        protocol = None if self._context is None else self._context.protocol
+        if protocol is not None:
+            with suppress(ActorStopped, ActorFailed):
+                await protocol.ask(GiveUp())
+
     async def _run(self, plan: PipelineAction, deadline_s: float) -> None:
         context = self._context
         assert context is not None, "the job has started"
-        self._current = self.context.spawn(lambda: action(plan, context), f"action-{plan.level}")
+        self._current = self.context.spawn(
+            lambda: context.action(plan, context), f"action-{plan.level}"
+        )
         self.context.pipe(
             self._current,
             Run(self._data, deadline_s),
@@ -249,11 +264,22 @@ class Job(Actor[JobMessage]):
         role = self._job.role
         return role is not None and ends_the_group(role, self._failure)
 
-    def _keep(self, namespace: str, connection: Connection) -> ActorRef[ConnectionMessage]:
-        return self.context.spawn(lambda: connection, f"connection-{namespace}")
+    async def _keep(self, namespace: str, connection: Connection) -> ActorRef[ConnectionMessage]:
+        """The session of a namespace; one that an attempt before has opened is over then."""
+        before = self._connections.get(namespace)
+        if before is not None:
+            await before.cancel()
+        kept = self.context.spawn(lambda: connection, f"connection-{namespace}")
+        self._connections[namespace] = kept
+        return kept
 
     def _emit(self, body: Body) -> None:
         self._journal.emit(self.context.address, body)
+
+
+def _action(plan: PipelineAction, context: JobContext) -> Actor[ActionMessage]:
+    """The actor that runs `plan`: test shells listen to the device, the others work alone."""
+    return (TestShell if plan.name in TEST_SHELLS else Action)(plan, context)
 
 
 def ends_the_group(role: Role, failure: Failure | None) -> bool:

@@ -4,12 +4,15 @@ A `Request[R]` is asked and answered with an `R`; the others are told.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from attrs import evolve, field, frozen
 
 from callboard.actors.drivers import Console
 from callboard.actors.effects import NO_DATA, Data, Ticket
+from callboard.actors.sent import spoken
 from callboard.actors.signals import Signal
+from callboard.actors.wire import data_lines
 from callboard.events import CallName, Failure, Health, Where
 from callboard.runtime import ActorRef, Request
 
@@ -18,16 +21,32 @@ from callboard.runtime import ActorRef, Request
 
 @frozen
 class Granted:
-    """The answer to a call that succeeded, with what was received."""
+    """The answer to a call that succeeded, with what was received; many nodes share one."""
 
     data: Data = NO_DATA
+
+    @cached_property
+    def received(self) -> Mapping[str, Mapping[str, str]]:
+        """The data as events have it: by the sender's id as text, without those who sent none."""
+        return {str(job): values for job, values in spoken(self.data).items()}
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The data as a node's helper is told it."""
+        return tuple(data_lines(spoken(self.data)))
 
 
 @frozen
 class Refused:
-    """The answer to a call that failed; `reason` is for the job's reader."""
+    """The answer to a call that failed.
+
+    Attributes:
+        reason: For the job's reader.
+        overlooked: Whether nodes go on all the same, as if it had been granted without data.
+    """
 
     reason: str
+    overlooked: bool = False
 
 
 @frozen
@@ -48,9 +67,14 @@ class Join:
 
 @frozen
 class Leave:
-    """`member` calls nothing any more, for its job is over or about to be."""
+    """`member` calls nothing any more, for its job is over or about to be.
+
+    The `number` is the member's own for this request, here as in `Send`, `Release` and tickets:
+    what comes again under the same number is the same request. 0 is none, but for a member's end.
+    """
 
     member: int
+    number: int = 0
 
 
 @frozen
@@ -65,6 +89,7 @@ class Send:
     member: int
     message_id: str
     data: Mapping[str, str]
+    number: int = 0
 
 
 @frozen
@@ -73,6 +98,7 @@ class Release:
 
     member: int
     roles: tuple[str, ...]
+    number: int = 0
 
 
 @frozen
@@ -156,7 +182,7 @@ class Call(Request[Answer]):
 
 
 @frozen
-class GiveUp:
+class GiveUp(Request[None]):
     """Nobody waits any more for the answers to the node's open calls.
 
     Attributes:
@@ -250,7 +276,14 @@ class Received:
     data: bytes
 
 
-ConnectionMessage = Attach | Detach | SetAside | SendLines | Execute | Hangup | Received
+@frozen
+class OutputReady:
+    """The console has output to take, or has come to its end."""
+
+
+ConnectionMessage = (
+    Attach | Detach | SetAside | SendLines | Execute | Hangup | Received | OutputReady
+)
 
 
 # To actions
@@ -351,7 +384,14 @@ class DeadlinePassed:
     """The action's time is up."""
 
 
-ActionMessage = Run | Printed | Closed | CallAnswered | ShellReady | DeadlinePassed
+@frozen
+class ActionDone:
+    """An action has ended, or was cancelled (`done` is None); its job or its parent is told."""
+
+    done: Done | None
+
+
+ActionMessage = Run | ActionDone | Printed | Closed | CallAnswered | ShellReady | DeadlinePassed
 
 
 # To a job and to the group
@@ -382,13 +422,6 @@ class StartAnswered:
     """The delayed start is over, or has failed."""
 
     answer: Answer
-
-
-@frozen
-class ActionDone:
-    """The job's current action has ended, or was cancelled (`done` is None)."""
-
-    done: Done | None
 
 
 JobMessage = KeepConnection | StartJob | StartAnswered | CancelJob | ActionDone

@@ -1,10 +1,12 @@
 """The MultiNode protocol of one job: its calls on their way to the coordinator and back."""
 
 import json
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from itertools import islice
 
 import anyio
-from attrs import frozen
+from attrs import define, frozen
 
 from callboard.actors.drivers import Node
 from callboard.actors.members import Member, named
@@ -32,19 +34,30 @@ from callboard.events import CallAnswered, CallMade, Result
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef, AskTimeout, Outcome, Reply
 
+_WITHDRAWAL_S = 2.0
+"""How long the coordinator may take to say whom a call waited for in vain; it may be cut off."""
+
 LONGEST_MESSAGE = 65_534
 """Most characters of a message (LAVA: the limit of the MultiNode protocol)."""
 
 
-@frozen
+@define(eq=False)
 class _Open:
-    """A call on its way."""
+    """A call on its way.
+
+    Attributes:
+        call: What is called.
+        number: Its number among the calls of this job.
+        reply: The slot for its answer.
+        cause: `seq` of the event of the call; that of its own cause when nobody listens.
+        made_s: When it was made, in seconds; 0 when nobody listens.
+    """
 
     call: Call
     number: int
     reply: Reply[Answer]
-    made_s: float
-    cause: int
+    cause: int | None
+    made_s: float = 0.0
 
 
 @frozen
@@ -83,35 +96,41 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
         journal: Journal,
     ) -> None:
         self._member = member
-        self._group = {each.job: each for each in group}
+        self._group = group
         self._coordinator = coordinator
         self._node = node
         self._journal = journal
         self._calls = 0
         self._waiting: dict[int, _Open] = {}
+        self._expired: dict[int, _Open] = {}
 
     async def started(self) -> None:
         """Make the protocol known to the coordinator."""
         await self._coordinator.tell(Join(self._member.job, self.context.ref))
 
-    async def receive(self, message: ProtocolMessage | _Answered | _Withdrawn) -> object:
+    def receive(self, message: ProtocolMessage | _Answered | _Withdrawn) -> object:
         """Pass a call on, or its answer back."""
         match message:
             case Call():
-                await self._call(message)
+                return self._call(message)
             case _Answered(open_, outcome):
                 self._answered(open_, outcome)
             case _Withdrawn(open_, outcome):
-                missing = outcome.value or ()
-                self._answer(open_, Refused(self._expired(open_.call, missing)))
+                self._expire(open_, outcome.value or ())
             case GiveUp():
-                for open_ in self._meant(message):
-                    del self._waiting[open_.number]
-                    await self._coordinator.tell(Withdraw((self._member.job, open_.number)))
-                    self._answer(open_, GivenUp())
+                return self._give_up(message)
             case AskBusy():
-                return await self._is_busy()
+                return self._is_busy()
         return None
+
+    async def _give_up(self, message: GiveUp) -> None:
+        if message.call is None:
+            for open_ in list(self._expired.values()):
+                self._expire(open_)
+        for open_ in self._meant(message):
+            del self._waiting[open_.number]
+            await self._coordinator.tell(Withdraw((self._member.job, open_.number)))
+            self._answer(open_, GivenUp())
 
     def _meant(self, message: GiveUp) -> list[_Open]:
         """The calls that are given up: all, or the oldest of a test that is the one named."""
@@ -134,52 +153,52 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
         except OSError:  # it can't be seen, so it is given the benefit of the doubt
             return True
 
-    async def _call(self, call: Call) -> None:
+    def _call(self, call: Call) -> Coroutine[object, object, None] | None:
+        """Make a call; where the coordinator may have no room for it, by what is returned."""
         self._calls += 1
-        blocking = call.call != "send"
-        cause = self._journal.emit(
-            self.context.address,
-            CallMade(
-                self._member.job,
-                call.call,
-                call.id,
-                role=call.role,
-                limit_s=call.limit_s if blocking else None,
-                where=call.where,
-                data=None if blocking or call.roles is not None else call.data,
-                roles=call.roles,
-            ),
-            cause=call.cause,
-        )
-        open_ = _Open(call, self._calls, self.context.defer(call), anyio.current_time(), cause)
+        open_ = _Open(call, self._calls, self.context.defer(call), call.cause)
+        if self._journal.listening:
+            self._record(open_)
         request = self._request(open_)
-        if isinstance(request, Release):
-            await self._coordinator.tell(request)
-            self._answer(open_, Granted())
-        elif isinstance(request, Send):
-            size = len(json.dumps(dict(call.data)))
-            if size > LONGEST_MESSAGE:
-                reason = f"the message has {size} characters; {LONGEST_MESSAGE} is the most"
-                self._answer(open_, Refused(reason))
-                return
-            await self._coordinator.tell(request)
-            self._answer(open_, Granted())
-        else:
-            self._waiting[open_.number] = open_
-            self.context.pipe(
-                self._coordinator,
-                request,
-                lambda outcome: _Answered(open_, outcome),
-                timeout_s=call.limit_s,
-            )
+        if isinstance(request, Send | Release):
+            return self._send(open_, request)
+        self._waiting[open_.number] = open_
+        self.context.pipe(
+            self._coordinator, request, partial(_Answered, open_), timeout_s=call.limit_s
+        )
+        return None
+
+    def _record(self, open_: _Open) -> None:
+        call = open_.call
+        blocking = call.call != "send"
+        made = CallMade(
+            self._member.job,
+            call.call,
+            call.id,
+            role=call.role,
+            limit_s=call.limit_s if blocking else None,
+            where=call.where,
+            data=None if blocking or call.roles is not None else call.data,
+            roles=call.roles,
+        )
+        open_.cause = self._journal.emit(self.context.address, made, cause=call.cause)
+        open_.made_s = anyio.current_time()
+
+    async def _send(self, open_: _Open, request: Send | Release) -> None:
+        if isinstance(request, Send) and (size := message_size(request.data)) > LONGEST_MESSAGE:
+            reason = f"the message has {size} characters; {LONGEST_MESSAGE} is the most"
+            self._answer(open_, Refused(reason))
+            return
+        await self._coordinator.tell(request)
+        self._answer(open_, Granted())
 
     def _request(self, open_: _Open) -> Send | Release | Waiting:
         call, ticket, cause = open_.call, (self._member.job, open_.number), open_.cause
         match call.call:
             case "send" if call.roles is not None:
-                return Release(self._member.job, call.roles)
+                return Release(self._member.job, call.roles, open_.number)
             case "send":
-                return Send(self._member.job, call.id, call.data)
+                return Send(self._member.job, call.id, call.data, open_.number)
             case "wait":
                 return Wait(ticket, call.id, cause)
             case "wait-all":
@@ -198,31 +217,46 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
                 assert outcome.value is not None
                 self._answer(open_, outcome.value)
             case AskTimeout():
+                self._expired[open_.number] = open_
                 self.context.pipe(
                     self._coordinator,
                     Withdraw((self._member.job, open_.number)),
-                    lambda outcome: _Withdrawn(open_, outcome),
+                    partial(_Withdrawn, open_),
+                    timeout_s=_WITHDRAWAL_S,
                 )
             case error:
                 self._answer(open_, Refused(str(error)))
 
-    def _expired(self, call: Call, missing: tuple[int, ...]) -> str:
+    def _expire(self, open_: _Open, missing: tuple[int, ...] = ()) -> None:
+        """The limit of a call has passed; answer it, unless that has been done."""
+        if self._expired.pop(open_.number, None) is not None:
+            self._answer(open_, Refused(self._in_vain(open_.call, missing)))
+
+    def _in_vain(self, call: Call, missing: tuple[int, ...]) -> str:
         what = "the start" if call.call == "start" else f"lava-{call.call} {call.id}"
         waited = f"{what} was not satisfied within {call.limit_s:g} s"
         if not missing:
             return waited
         verb = {"sync": "call it", "start": "send lava_start"}.get(call.call, "send it")
-        return f"{waited}: {named(self._group, missing)} did not {verb}"
+        group = {each.job: each for each in self._group}
+        return f"{waited}: {named(group, missing)} did not {verb}"
 
     def _answer(self, open_: _Open, answer: Answer) -> None:
+        if self._journal.listening:
+            self._record_answer(open_, answer)
+        open_.reply.send(answer)
+
+    def _record_answer(self, open_: _Open, answer: Answer) -> None:
         call = open_.call
         result: Result = "unknown"
         reason = data = None
+        if isinstance(answer, Refused) and answer.overlooked:
+            reason, answer = answer.reason, Granted()
         match answer:
             case Granted():
                 result = "pass"
                 if call.call in ("wait", "wait-all"):
-                    data = {str(job): values for job, values in answer.data.items()}
+                    data = answer.received
             case Refused():
                 result, reason = "fail", answer.reason
             case GivenUp():
@@ -240,4 +274,10 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
             ),
             cause=open_.cause,
         )
-        open_.reply.send(answer)
+
+
+def message_size(data: Mapping[str, str]) -> int:
+    """Characters of `data` in JSON; or more, as long as a message may have that many."""
+    # A character takes 12 at most, as two escapes; the quotes, colon and comma of an item take 8.
+    most = 2 + sum(8 + 12 * (len(key) + len(value)) for key, value in data.items())
+    return most if most <= LONGEST_MESSAGE else len(json.dumps(dict(data)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from callboard.actors.messages import Call, Granted, Refused
-from callboard.actors.wire import data_lines, escape
+from callboard.actors.wire import escape
 
 _LONGEST_WORDS_BYTES = 900
 """Of a longer call the answer doesn't say whose it is: its line would be cut on the way."""
@@ -21,9 +21,9 @@ def reply_lines(call: Call, answer: Granted | Refused) -> Iterator[str]:
     words = " ".join([api, *map(escape, filter(None, (call.id, call.role)))])
     whose = f"<LAVA_ANSWER {words}>" if len(words.encode()) < _LONGEST_WORDS_BYTES else ""
     match answer:
-        case Granted(data) if any(data.values()):
+        case Granted() if answer.lines:
             yield from [whose] if whose else []
-            yield from data_lines(data)
+            yield from answer.lines
             yield f"<LAVA_{api}_COMPLETE>"
         case Granted():
             yield f"{whose}<LAVA_{api}_COMPLETE>"  # one line, for each costs time

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from callboard.actors.allocation import allocate, serves
 from callboard.actors.drivers.local import unable
 from callboard.actors.testshell import TEST_SHELLS
-from callboard.actors.work import WORK
+from callboard.actors.work import OWN
 from callboard.definition.calls import MULTINODE
 from callboard.definition.devices import Device
 from callboard.definition.diagnostics import Diagnostic
@@ -128,7 +128,7 @@ def skipped(
 
 def skip_reason(action: PipelineAction) -> str | None:
     """Why a local node skips an action, None when it doesn't."""
-    if action.children or action.name in WORK or action.name in TEST_SHELLS:
+    if action.children or action.name in OWN | TEST_SHELLS:
         return None
     return unable(action.name)
 

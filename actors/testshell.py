@@ -18,6 +18,7 @@ from callboard.actors.errors import (
     TestError,
 )
 from callboard.actors.messages import (
+    ActionDone,
     ActionMessage,
     Answer,
     Attach,
@@ -64,7 +65,7 @@ TEST_SHELLS = frozenset({"multinode-test", "lava-test-shell"})
 """Names of the actions that run test definitions in a shell."""
 
 _INTERRUPT = "\x03"
-_RUNNER_TOKEN = 0
+RUNNER_TOKEN = 0
 """Number of the shell command that is the runner; connections number theirs from 1."""
 
 
@@ -128,8 +129,8 @@ class TestShell(Action):
         """Handle one message; `Run` is answered when the runner has come to its end."""
         if isinstance(message, Run):
             return await self._begin(message)
-        if self._stage is None:  # news that crossed the end of the stage
-            return None
+        if self._stage is None or isinstance(message, ActionDone):
+            return None  # news that crossed the end of the stage; and it has no children
         try:
             match message:
                 case Printed(found):
@@ -194,7 +195,7 @@ class TestShell(Action):
             raise JobError(f"reading the environment on the node failed with status {status}")
         root = stage.data.overlays[self.plan.namespace].root
         runner = f"'{root}/bin/lava-test-runner' '{root}/{self.plan.stage}'"
-        report = f'echo "<LAVA_SHELL_STATUS {_RUNNER_TOKEN} $?>"'
+        report = f'echo "<LAVA_SHELL_STATUS {RUNNER_TOKEN} $?>"'
         # Not before: an earlier runner that was interrupted may have had its last word only now.
         await stage.connection.tell(Attach(self.context.ref))
         await self._set_aside(stage, aside=True)
@@ -309,7 +310,7 @@ class TestShell(Action):
                 if self.job.protocol is not None:
                     await self.job.protocol.tell(GiveUp(signal.call, signal.id, signal.role))
             case signals.CommandEnded(token, status):
-                if token == _RUNNER_TOKEN:
+                if token == RUNNER_TOKEN:
                     raise TestError(f"the test runner was ended with status {status}")
             case _:
                 assert_never(signal)

@@ -6,8 +6,6 @@ have nothing to do on any node of callboard stand here too, for LAVA runs them i
 
 from collections.abc import Awaitable, Callable, Mapping, Set
 
-import yaml
-
 from callboard.actors import overlay
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ConnectionClosedError, JobError
@@ -15,10 +13,6 @@ from callboard.actors.messages import Execute, Hangup, JobData, KeepConnection, 
 from callboard.definition.model import Install, PipelineAction, Plain, TestSource
 
 Work = Callable[[JobContext, PipelineAction, JobData], Awaitable[JobData]]
-
-
-async def _idle(_context: JobContext, _plan: PipelineAction, data: JobData) -> JobData:
-    return data
 
 
 async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
@@ -31,17 +25,16 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         root=root,
         shell=shell,
         role=job.role.name if job.role else None,
-        group=tuple((member.job, member.role) for member in context.group),
+        group=context.group,
         environment=_environment(context),
         secrets=tuple(context.secrets.items()),
         cache=node.cache,
         stages=_stages(context, plan),
     )
     try:
-        files = overlay.build(built)
+        await node.install(built)
     except ValueError as error:
         raise JobError(str(error)) from error
-    await node.install(files, root)
     return data.with_overlay(plan.namespace, ShellOverlay(root, shell))
 
 
@@ -108,7 +101,7 @@ def _definition(
         install_steps=tuple(step.text for step in install.steps),
         parameters=(*definition.parameters, *source.parameters),
         testdef=definition.text,
-        metadata=yaml.safe_dump(dict(definition.metadata), sort_keys=False),
+        metadata=definition.metadata,
         keys=install.keys,
         sources=install.sources,
         deps=_packages(install, system),
@@ -172,28 +165,37 @@ async def _hang_up(_context: JobContext, _plan: PipelineAction, data: JobData) -
 
 
 WORK: Mapping[str, Work] = {
-    "auto-login-action": _idle,
     "compress-overlay": _install_overlay,
-    "deploy-device-env": _idle,
     "expect-shell-connection": _open_shell,
-    "export-device-env": _idle,
-    "extract-modules": _idle,
-    "extract-rootfs": _idle,
-    "finalize": _idle,
-    "inline-repo-action": _idle,
-    "lava-multinode-overlay": _idle,
-    "lava-overlay": _idle,
-    "lava-vland-overlay": _idle,
-    "login-action": _idle,
     "power-off": _power_off,
-    "prepare-scp-overlay": _idle,
     "read-feedback": _hang_up,
-    "test-definition": _idle,
-    "test-install-overlay": _idle,
-    "test-overlay": _idle,
-    "test-runscript-overlay": _idle,
 }
 """What callboard does for each action of that name."""
+
+IDLE = frozenset(
+    {
+        "auto-login-action",
+        "deploy-device-env",
+        "export-device-env",
+        "extract-modules",
+        "extract-rootfs",
+        "finalize",
+        "inline-repo-action",
+        "lava-multinode-overlay",
+        "lava-overlay",
+        "lava-vland-overlay",
+        "login-action",
+        "prepare-scp-overlay",
+        "test-definition",
+        "test-install-overlay",
+        "test-overlay",
+        "test-runscript-overlay",
+    }
+)
+"""Actions that have nothing to do on a node of callboard, and that no driver skips."""
+
+OWN = IDLE | WORK.keys()
+"""Actions that callboard answers for; the others are the driver's to do or to skip."""
 
 RECORDED = frozenset(
     {"inline-repo-action", "test-overlay", "test-install-overlay", "test-runscript-overlay"}

@@ -5,14 +5,22 @@ Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mut
 
 ANSWERS = [
     ("a grant brings the data", "Granted(data)", "Granted()"),
-    ("a refusal is passed on", "self._answer(ticket, Refused(why))", "pass"),
-    ("a withdrawal reaches the state", "return state.withdraw(ticket)", "return ()"),
+    ("a refusal is passed on", "self._answer([ticket], Refused(why, overlooked))", "pass"),
+    (
+        "a withdrawal reaches the state",
+        "return self._coordination.withdraw(message.ticket)",
+        "return ()",
+    ),
     (
         "a hopeless wait is reported",
-        "self._journal.emit(self.context.address, self._body(found), cause)",
+        "self._journal.emit(self.context.address, self._body(found), request.cause)",
         "pass",
     ),
-    ("the call is the cause of a report", "self._body(found), cause)", "self._body(found), None)"),
+    (
+        "the call is the cause of a report",
+        "self._body(found), request.cause)",
+        "self._body(found), None)",
+    ),
     (
         "a wait is reported once",
         "if known is not None and known >= found.certain:",
@@ -40,6 +48,58 @@ ANSWERS = [
         "a disbanded group reports nothing that is presumed",
         "if self._disbanded:\n            return {}",
         "if False:\n            return {}",
+    ),
+]
+
+LEDGER = [
+    (
+        "a request is written down",
+        "self._ledger.append(message)",
+        "pass",
+    ),
+    (
+        "a wait that was failed as presumably hopeless is written down",
+        "self._ledger.append(found)",
+        "pass",
+    ),
+    (
+        "a restarted coordinator takes up what the ledger has",
+        "for entry in self._ledger or ():",
+        "for entry in ():",
+    ),
+    (
+        "what was reported isn't reported again by a restarted coordinator",
+        "if self._replaying:\n            return",
+        "if False:\n            return",
+    ),
+    (
+        "what comes again and was answered is answered again",
+        "if known in self._answers:",
+        "if False:",
+    ),
+    (
+        "who asks again while its request waits is answered in the end",
+        "self._open[message.ticket] = self.context.defer(message)\n            return None",
+        "return None",
+    ),
+    (
+        "what is answered at once is known when it comes again",
+        "self._answers[known] = answer",
+        "pass",
+    ),
+    (
+        "what was replayed is known when it comes again",
+        "self._note(entry, self._requests[type(entry)](entry))",
+        "self._requests[type(entry)](entry)",
+    ),
+    (
+        "a suspicious group is looked after by a restarted coordinator",
+        (
+            "self._slot = self.context.defer\n"
+            "        if self._coordination.suspicious:\n"
+            "            self._suspect()"
+        ),
+        "self._slot = self.context.defer",
     ),
 ]
 

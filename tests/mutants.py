@@ -1,4 +1,4 @@
-"""The rules of the coordinator, each broken by hand; the suite must notice every one.
+"""The rules of the coordinator and of links, each broken by hand; the suite must notice every one.
 
     python -m tests.mutants [WORD]
 
@@ -9,9 +9,10 @@ when a rule can be broken unnoticed.
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.actor_mutants import ANSWERS, TIMES
+from tests.actor_mutants import ANSWERS, LEDGER, TIMES
+from tests.link_mutants import RECEIVER, SENDER
 from tests.mutation import Mutant, first_failure
-from tests.state_mutants import BLAME, ENDS, LAVA, MESSAGES, SYNCS_AND_STARTS
+from tests.state_mutants import BLAME, ENDS, LAVA, MESSAGES, SENT, SYNCS_AND_STARTS
 
 _STATE, _ACTOR = "actors/coordination.py", "actors/coordinator.py"
 _STATE_TESTS = (
@@ -19,7 +20,10 @@ _STATE_TESTS = (
     "tests/actors/test_waits_in_vain.py",
     "tests/actors/test_semantics.py",
 )
+_SENT_TESTS = ("tests/actors/test_sent.py",)
 _ACTOR_TESTS = ("tests/actors/test_coordinator.py",)
+_LEDGER_TESTS = ("tests/actors/test_ledger.py",)
+_LINK_TESTS = ("tests/runtime/test_link.py",)
 _BLAME_TESTS = ("tests/actors/test_blame.py",)
 AT_ONCE = 2
 """Mutants that are tried at a time."""
@@ -51,8 +55,12 @@ MUTANTS = [
     Mutant(rule, file, old, new, tests)
     for file, tests, table in [
         (_STATE, _STATE_TESTS, [*MESSAGES, *SYNCS_AND_STARTS, *ENDS, *LAVA]),
+        ("actors/sent.py", _SENT_TESTS, SENT),
         ("actors/semantics.py", _STATE_TESTS, _READINGS),
         (_ACTOR, _ACTOR_TESTS, [*ANSWERS, *TIMES]),
+        (_ACTOR, _LEDGER_TESTS, LEDGER),
+        ("runtime/sender.py", _LINK_TESTS, SENDER),
+        ("runtime/receiver.py", _LINK_TESTS, RECEIVER),
         ("actors/job.py", _ACTOR_TESTS, _ESSENTIAL),
         ("actors/blame.py", _BLAME_TESTS, BLAME),
     ]
@@ -70,7 +78,8 @@ def _verdict(mutant: Mutant) -> tuple[bool, str]:
 
 def main(word: str = "") -> int:
     """Try the mutants whose rules contain `word`, and say what noticed each."""
-    control = first_failure(None, (*_STATE_TESTS, *_ACTOR_TESTS, *_BLAME_TESTS))
+    tests = tuple({test: None for each in MUTANTS for test in each.tests})
+    control = first_failure(None, tests)
     if control is not None:
         print(f"{control} fails without any mutant")
         return 1

@@ -1,4 +1,4 @@
-"""The rules of a group's coordination, as they stand in `actors/coordination.py`.
+"""The rules of a group's coordination, as they stand in `actors/coordination.py` and `sent.py`.
 
 Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mutants`.
 """
@@ -6,30 +6,23 @@ Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mut
 MESSAGES = [
     (
         "a second send is merged into the first",
-        "before = messages.sent.get(member, {}) if self._semantics.merges else {}",
-        "before: Mapping[str, str] = {}",
-    ),
-    ("the later of two values wins", "{**before, **data}", "{**data, **before}"),
-    ("data is as new as the last send", "messages.snapshot = None", "pass"),
-    (
-        "data that was handed out gets no senders",
-        "MappingProxyType(self.sent.copy())",
-        "MappingProxyType(self.sent)",
-    ),
-    (
-        "data that was handed out gets no values",
-        "messages.sent[member] = MappingProxyType({**before, **data})",
-        "messages.sent.setdefault(member, {}).update(data)",
+        "merge=self._semantics.merges)",
+        "merge=False)",
     ),
     (
         "all that are released together share the data",
-        "return [Grant(ticket, data) for ticket in tickets]",
-        "return [Grant(ticket, dict(data)) for ticket in tickets]",
+        "return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA)]",
+        (
+            "return [\n"
+            "            Grant((each,), dict(messages.sent.snapshot()) if messages else {})\n"
+            "            for each in tickets\n"
+            "        ]"
+        ),
     ),
     (
         "waiters are released in their order",
-        "self._grant(list(queue.tickets), messages)",
-        "self._grant(list(reversed(queue.tickets)), messages)",
+        "tuple(queue.tickets), {}",
+        "tuple(reversed(queue.tickets)), {}",
     ),
     (
         "a send releases waits",
@@ -103,6 +96,47 @@ MESSAGES = [
     ),
 ]
 
+SENT = [
+    ("the later of two values wins", "{**before, **data}", "{**data, **before}"),
+    ("data is as new as the last send", "self._snapshot = None", "pass"),
+    ("data that was handed out gets no senders", "if place >= self._count:", "if False:"),
+    (
+        "data that was handed out names no later senders",
+        "return islice(self._places, self._count)",
+        "return iter(self._places)",
+    ),
+    (
+        "data that was handed out counts no later senders",
+        "return self._count\n",
+        "return len(self._places)\n",
+    ),
+    (
+        "data that was handed out gets no values",
+        "self._values = self._values.copy()",
+        "pass",
+    ),
+    (
+        "values that are handed out are known to be shared",
+        "self._shared = True",
+        "pass",
+    ),
+    (
+        "who sends data first is known to have done so",
+        "if data:\n                self._spoken = None",
+        "if False:\n                self._spoken = None",
+    ),
+    (
+        "who sends other data is known to have done so",
+        "self._values[place] = MappingProxyType(merged)\n            self._spoken = None",
+        "self._values[place] = MappingProxyType(merged)",
+    ),
+    (
+        "who sends no data changes nothing in what is known of those that do",
+        "if data:\n                self._spoken = None",
+        "if True:\n                self._spoken = None",
+    ),
+]
+
 SYNCS_AND_STARTS = [
     (
         "sync needs every member",
@@ -121,9 +155,9 @@ SYNCS_AND_STARTS = [
     ),
     (
         "a withdrawn sync still counts as called",
-        "self._dequeue(ticket)\n        return missing",
+        "self._dequeue(ticket, queue)\n        return missing",
         (
-            "self._dequeue(ticket)\n"
+            "self._dequeue(ticket, queue)\n"
             '        if queue.kind == "sync":\n'
             "            self._syncs[queue.id].called.discard(ticket[0])\n"
             "        return missing"
@@ -155,13 +189,23 @@ SYNCS_AND_STARTS = [
     ),
     (
         "a start needs every node of the role",
-        "return all(m in for_all or m in for_asker",
-        "return any(m in for_all or m in for_asker",
+        "if starts.releasers[own] == self._counts[own]:",
+        "if starts.releasers[own]:",
+    ),
+    (
+        "a start that is asked last needs every node of the role",
+        "if starts.releasers[role] == self._counts[role]:",
+        "if starts.releasers[role]:",
+    ),
+    (
+        "a start counts members, not releases",
+        "if member not in starts.released:",
+        "if True:",
     ),
     (
         "a release for one role releases no other",
-        "self._started[role].add(member)",
-        "self._started[None].add(member)",
+        "for role in self._counts if roles is None else roles:",
+        "for role in self._counts:",
     ),
     ("a send of lava_start releases", "if message_id == START:", "if message_id == 'lava-start':"),
     (
@@ -176,49 +220,39 @@ SYNCS_AND_STARTS = [
 
 ENDS = [
     (
-        "an end makes wait-all hopeless",
-        "return bool(ended - self._messages[queue.id].sent.keys())",
-        "return False",
-    ),
-    (
-        "an end makes a sync hopeless",
-        "return bool(ended - self._syncs[queue.id].called)",
-        "return False",
-    ),
-    (
-        "an end makes a start hopeless",
-        "return bool(ended - self._started[None] - self._started[queue.asker])",
+        "an end makes a wait hopeless that needs it",
+        "return queue.excused < len(ended)",
         "return False",
     ),
     (
         "an end makes no wait hopeless for certain",
-        'case "wait":\n                return False',
-        'case "wait":\n                return bool(ended)',
+        'if queue.kind == "wait":\n            return False',
+        "if False:\n            return False",
+    ),
+    (
+        "who had acted may end",
+        "ended[queue.excused] in queue.acted:",
+        "False:",
     ),
     (
         "who had sent may end",
-        "return bool(ended - self._messages[queue.id].sent.keys())",
-        "return bool(ended)",
+        '_Queue("wait-all", message_id, messages.sent, role)',
+        '_Queue("wait-all", message_id, (), role)',
     ),
     (
         "who had called a sync may end",
-        "return bool(ended - self._syncs[queue.id].called)",
-        "return bool(ended)",
-    ),
-    (
-        "who had released all roles may end",
-        "ended - self._started[None] - self._started[queue.asker]",
-        "ended - self._started[queue.asker]",
+        '_Queue("sync", sync_id, called)',
+        '_Queue("sync", sync_id, ())',
     ),
     (
         "who had released the asker's role may end",
-        "ended - self._started[None] - self._started[queue.asker]",
-        "ended - self._started[None]",
+        '_Queue("start", START, starts.released, role)',
+        '_Queue("start", START, (), role)',
     ),
     (
         "only an end within the role counts",
-        "ended = self._ended[queue.role]",
-        "ended = self._ended[None]",
+        "ended = self._ended_in[queue.role]",
+        "ended = self._ended_in[None]",
     ),
     (
         "a hopeless wait is found once",
@@ -227,29 +261,29 @@ ENDS = [
     ),
     (
         "what is asked in vain is found at once",
-        "return self._certain(queue, [ticket])",
+        "return self._certain(queue, [ticket]) if self._ended else []",
         "return []",
     ),
     (
         "an ended member waits no more",
-        "for ticket in own:\n            self._dequeue(ticket)\n",
+        "for ticket, queue in own:\n            self._dequeue(ticket, queue)\n",
         "\n",
     ),
     (
         "an ended member's requests are refused",
-        '[Refusal(ticket, "the job has ended") for ticket in own]',
+        '[Refusal(ticket, "the job has ended") for ticket, _ in own]',
         "[]",
     ),
-    ("a member ends once", " or member in self._ended[None]:", ":"),
+    ("a member ends once", " or member in self._ended:", ":"),
     (
         "who has ended doesn't count where all wait",
-        "0 < len(self._tickets) == self._alive",
-        "0 < len(self._tickets) == len(self._roles)",
+        "0 < len(self._waiting) == self._alive",
+        "0 < len(self._waiting) == len(self._roles)",
     ),
     (
         "a group without living members isn't stuck",
-        "0 < len(self._tickets) == self._alive",
-        "len(self._tickets) == self._alive",
+        "0 < len(self._waiting) == self._alive",
+        "len(self._waiting) == self._alive",
     ),
     (
         "all of a group in which all wait is presumed hopeless",
@@ -283,18 +317,18 @@ ENDS = [
     ),
     (
         "only those that may send are missed",
-        "if role in roles and m not in sent",
-        "if m not in sent",
+        "if self._roles[member] in roles]",
+        "if True]",
     ),
     (
-        "who has released is not missed",
-        "if m not in started)",
-        "if m)",
+        "who has acted is not missed",
+        "if member not in queue.acted)",
+        "if True)",
     ),
     (
         "who waits for more than a start isn't delayed",
-        'delayed = all(self._waiting[ticket].kind == "start"',
-        'delayed = any(self._waiting[ticket].kind == "start"',
+        'delayed = all(queue.kind == "start"',
+        'delayed = any(queue.kind == "start"',
     ),
     ("blame is inherited", "self._blame.get(member, ()) if kept_from_it", "() if kept_from_it"),
     (

@@ -3,8 +3,10 @@
 import json
 import typing
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
+import cattrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,32 @@ def test_every_event_comes_back_from_its_line(event: Event) -> None:
     line = encode(event)
     assert line.count(b"\n") == 1
     assert decode(line) == event
+
+
+@given(EVENTS)
+def test_a_line_is_what_json_makes_of_the_plain_data_of_the_event(event: Event) -> None:
+    entry = {
+        "seq": event.seq,
+        "time": event.time_s,
+        "actor": event.actor,
+        "kind": event.kind,
+        "cause": event.cause,
+        **cattrs.Converter().unstructure(event.body),
+    }
+    line = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+    assert encode(event) == line.encode() + b"\n"
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 1e-7, 1e300, 3])
+def test_numbers_are_spelt_as_json_spells_them(number: float) -> None:
+    line = encode(Event(1, 0.0, "/", JobEnded(1, "complete", None, number)))
+    assert line.decode().endswith(f'"error":null,"duration_s":{json.dumps(number)}}}\n')
+
+
+def test_data_may_be_any_mapping() -> None:
+    data = MappingProxyType({"b": "1", "a": "2"})
+    line = encode(Event(1, 0.0, "/", CallMade(1, "send", "x", data=data)))
+    assert b'"data":{"b":"1","a":"2"}' in line
 
 
 @given(EVENTS)
@@ -194,8 +222,19 @@ def test_a_sink_that_fails_is_reported_once_and_the_others_go_on() -> None:
     journal = Journal(lambda: 0.0, sinks=[full, got.append], failed=failures.append)
     journal.emit("/", Message(1, "info", "one"))
     journal.emit("/", Message(1, "info", "two"))
-    assert len(got) == 2
+    assert [each.seq for each in got] == [1, 2]
     assert [str(each) for each in failures] == ["[Errno 28] No space left on device"]
+
+
+def test_a_journal_knows_whether_anybody_listens() -> None:
+    def full(_event: Event) -> None:
+        raise OSError(28, "No space left on device")
+
+    assert not Journal(lambda: 0.0).listening
+    journal = Journal(lambda: 0.0, sinks=[full])
+    assert journal.listening
+    journal.emit("/", Message(1, "info", "one"))
+    assert not journal.listening
 
 
 def test_a_journal_hides_secrets_from_its_sinks() -> None:

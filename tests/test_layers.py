@@ -18,6 +18,7 @@ PACKAGES = {
     "callboard.sources": ROOT / "src/callboard/sources",
     "callboard.flow": ROOT / "src/callboard/flow",
     "callboard.report": ROOT / "src/callboard/report",
+    "callboard.simulation": ROOT / "src/callboard/simulation",
     "callboard.cli": ROOT / "src/callboard/cli",
 }
 ALLOWED = {
@@ -37,7 +38,29 @@ ALLOWED = {
     "callboard.reservation": {"callboard.actors", "callboard.definition", "callboard.state"},
     "callboard.flow": {"callboard.definition", "callboard.events"},
     "callboard.report": {"callboard.events", "callboard.definition"},
+    "callboard.live": {
+        "callboard.actors",
+        "callboard.runtime",
+        "callboard.definition",
+        "callboard.events",
+        "callboard.journal",
+        "callboard.report",
+        "callboard.sources",
+    },
+    "callboard.simulation": {
+        "callboard.live",
+        "callboard.actors",
+        "callboard.definition",
+        "callboard.events",
+        "callboard.flow",
+        "callboard.journal",
+        "callboard.report",
+        "callboard.running",
+        "callboard.runtime",
+        "callboard.sources",
+    },
     "callboard.running": {
+        "callboard.live",
         "callboard.actors",
         "callboard.runtime",
         "callboard.definition",

@@ -1,9 +1,13 @@
 """Drivers: what makes a node out of a device. Nothing above them knows which driver it has."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-if TYPE_CHECKING:  # the sandbox's processes, which start with every run, need none of it
-    from callboard.actors.overlay import File
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    # the sandbox's processes, which start with every run, need none of it
+    from callboard.actors.overlay import Overlay
+    from callboard.definition.model import PipelineAction
 
 
 class Console(Protocol):
@@ -23,6 +27,22 @@ class Console(Protocol):
 
     def close(self) -> None:
         """End the session; a waiting `receive` returns nothing. Closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """A console that says when it has output, so that nobody has to wait for it."""
+
+    def announce(self, ready: "Callable[[], None] | None") -> None:
+        """Call `ready` when there is output to take, or the end, and not again before it is taken.
+
+        With None nobody is told any more.
+        """
+        ...
+
+    def take(self) -> bytes:
+        """The output that there is; nothing at the end of the session."""
         ...
 
 
@@ -50,8 +70,36 @@ class Node(Protocol):
         """Make the device ready for its job. Raises OSError when this machine can't."""
         ...
 
-    async def install(self, files: "tuple[File, ...]", root: str) -> None:
-        """Put files on the node, below `root` as the node sees it. Raises OSError."""
+    def perform(self, action: "PipelineAction") -> "Awaitable[None] | None":
+        """What an action asks of the device, before callboard's own work and its children.
+
+        Returns:
+            None when that is nothing.
+
+        Raises:
+            OSError: The device can't; also when it is awaited, when it fails.
+        """
+        ...
+
+    def idles(self, action: "PipelineAction") -> bool:
+        """Whether `perform` is sure to find nothing to do for an action now."""
+        ...
+
+    def call(self, written: str) -> None:
+        """An action is about to make a MultiNode call, as it is written, for the node.
+
+        Raises:
+            OSError: The device is gone, so nobody calls for it any more.
+        """
+        ...
+
+    async def install(self, overlay: "Overlay") -> None:
+        """Put a job's overlay on the node.
+
+        Raises:
+            ValueError: The overlay can't be built.
+            OSError: The node can't take it.
+        """
         ...
 
     async def open_shell(self) -> Console:

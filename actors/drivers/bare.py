@@ -17,7 +17,7 @@ from callboard.actors.drivers.folder import NodeFolder
 from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment
 from callboard.actors.drivers.processes import MARK, kill, kill_all, marked
 from callboard.actors.drivers.survey import Process
-from callboard.actors.overlay import File, write
+from callboard.actors.overlay import Overlay, build, write
 
 
 class BareNode(LocalNode):
@@ -52,9 +52,9 @@ class BareNode(LocalNode):
         """Make the node's folder; raises OSError."""
         self._folder = NodeFolder(self.name)
 
-    async def install(self, files: tuple[File, ...], root: str) -> None:
-        """Write files below `root`; raises OSError."""
-        write(files, Path(root))
+    async def install(self, overlay: Overlay) -> None:
+        """Write the overlay's files; raises OSError and ValueError."""
+        write(build(overlay), Path(overlay.root))
 
     async def open_shell(self) -> Console:
         """Start a shell on a terminal of its own; raises OSError."""

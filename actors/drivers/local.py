@@ -5,6 +5,7 @@ import pwd
 from pathlib import Path
 
 from callboard.actors.drivers.terminal import Terminal
+from callboard.definition.model import PipelineAction
 
 _BASH_SYSTEMS = frozenset(
     {"debian", "ubuntu", "fedora", "centos", "debian_installer", "centos_installer"}
@@ -59,6 +60,16 @@ class LocalNode:
     def shell(self, os: str | None) -> str:
         """`/bin/bash` for systems that LAVA tests with bash if it is there, else `/bin/sh`."""
         return "/bin/bash" if os in _BASH_SYSTEMS and Path("/bin/bash").exists() else "/bin/sh"
+
+    def perform(self, action: PipelineAction) -> None:
+        """Nothing: what a local node can't do is skipped, the rest is callboard's own work."""
+
+    def idles(self, action: PipelineAction) -> bool:  # noqa: ARG002 - it is so for all
+        """It is: see `perform`."""
+        return True
+
+    def call(self, written: str) -> None:
+        """Nothing: actions call for a local node whatever has become of it."""
 
     def unable(self, action: str) -> str | None:
         """Why a local node can't execute an action; see `unable`."""

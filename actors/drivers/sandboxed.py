@@ -30,7 +30,7 @@ from callboard.actors.drivers.sandbox.wire import (
     Surveyed,
     Unpack,
 )
-from callboard.actors.overlay import File, pack
+from callboard.actors.overlay import Overlay, build, pack
 from callboard.definition.devices import LocalLimits
 
 _CACHE = "/tmp/lava_multi_node_cache.txt"
@@ -301,8 +301,9 @@ class SandboxedNode(LocalNode):
         )
         self.limited = frozenset((await self._channel.ready()).limited)
 
-    async def install(self, files: tuple[File, ...], root: str) -> None:
-        """Put files on the node, below `root`; raises OSError."""
+    async def install(self, overlay: Overlay) -> None:
+        """Put the overlay's files on the node; raises OSError and ValueError."""
+        files, root = build(overlay), overlay.root
         with os.fdopen(os.memfd_create("overlay"), "wb") as archive:
             await anyio.to_thread.run_sync(pack, files, root, archive)
             archive.flush()

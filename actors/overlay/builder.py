@@ -1,14 +1,17 @@
 """Builds the overlay of one job: helpers, environment, and a script a test definition."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from attrs import frozen
 
+from callboard.actors.members import Member
 from callboard.actors.overlay.files import File, tree
+from callboard.definition.model import Plain
 from callboard.definition.tests import GENERATED
 
 LAVA_CACHE = "/tmp/lava_multi_node_cache.txt"
@@ -52,7 +55,7 @@ class Definition:
         install_steps: Lines of shell, run before and not under `set -e`.
         parameters: Shell variables of both, in order; a later one wins.
         testdef: The definition as it was written, YAML.
-        metadata: Its metadata, YAML.
+        metadata: Its metadata.
         keys: Keys of package sources that the node must trust.
         sources: Package sources to add.
         deps: Packages that the node must have.
@@ -68,7 +71,7 @@ class Definition:
     install_steps: tuple[str, ...]
     parameters: tuple[tuple[str, str], ...]
     testdef: str
-    metadata: str
+    metadata: Mapping[str, Plain]
     keys: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
@@ -91,7 +94,7 @@ class Overlay:
         root: Where it will lie on the node.
         shell: The shell that runs helpers and tests.
         role: The node's role, None in a job without roles.
-        group: Job id and role of every node that is listed.
+        group: Every node that is listed.
         environment: Variables to export, in order.
         secrets: Names and values for the `secrets` file.
         cache: The file that received data is kept in.
@@ -102,7 +105,7 @@ class Overlay:
     root: str
     shell: str
     role: str | None
-    group: tuple[tuple[int, str], ...]
+    group: tuple[Member, ...]
     environment: tuple[tuple[str, str], ...]
     secrets: tuple[tuple[str, str], ...]
     cache: str
@@ -141,7 +144,7 @@ def _environment(overlay: Overlay) -> str:
 
 
 def _helpers(overlay: Overlay) -> Iterator[File]:
-    group = "\n".join(f"{job}\t{role}" for job, role in overlay.group)
+    group = "\n".join(f"{each.job}\t{each.role}" for each in overlay.group)
     variables = {"LAVA_TEST_BIN": f"{overlay.root}/bin"}
     multinode = {"LAVA_SELF": str(overlay.job_id), "LAVA_GROUP": group}
     for helper in sorted(files("callboard.actors.overlay").joinpath("bin").iterdir(), key=str):
@@ -161,7 +164,8 @@ def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File
     there = _quoted(f"{overlay.root}/{folder}")
     parameters = [_assignment(name, value) for name, value in definition.parameters]
     yield File(f"{folder}/testdef.yaml", definition.testdef.encode())
-    yield File(f"{folder}/testdef_metadata", definition.metadata.encode())
+    metadata = yaml.safe_dump(dict(definition.metadata), sort_keys=False)
+    yield File(f"{folder}/testdef_metadata", metadata.encode())
     yield File(f"{folder}/uuid", definition.uuid.encode())
     helpers = list(_install_helpers(definition))
     if helpers or definition.install_steps:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from callboard.definition.diagnostics import DefinitionError, Diagnostic
     from callboard.definition.model import Definition
     from callboard.flow.check import GroupRefused, Verdict, check
-    from callboard.running import GroupResult, LiveGroup, Setup, open_group, run
+    from callboard.live import GroupResult, LiveGroup
+    from callboard.running import Setup, open_group, run
 
 __all__ = [
     "Definition",
@@ -41,7 +42,8 @@ _HOMES = {
     "callboard.definition.diagnostics": ("DefinitionError", "Diagnostic"),
     "callboard.definition.model": ("Definition",),
     "callboard.flow.check": ("GroupRefused", "Verdict", "check"),
-    "callboard.running": ("GroupResult", "LiveGroup", "Setup", "open_group", "run"),
+    "callboard.live": ("GroupResult", "LiveGroup"),
+    "callboard.running": ("Setup", "open_group", "run"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

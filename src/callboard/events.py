@@ -8,12 +8,14 @@ are all derived from them. One line of the log is one event, a JSON object with 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Literal
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import cattrs
-from attrs import frozen
+from attrs import AttrsInstance, fields, frozen, has
 from cattrs.gen import make_dict_structure_fn
 
 FORMAT = 1
@@ -228,6 +230,17 @@ class Where:
     step: str
 
 
+def as_written(
+    call: CallName, name: str, role: str | None = None, roles: Iterable[str] | None = None
+) -> str:
+    """A call as one writes it, e.g. `lava-wait-all ready server`; see `CallMade`."""
+    if call == "start":
+        return f"lava-start by {role}"
+    if call == "send" and roles is not None:
+        return f"lava-start {' '.join(roles)}"
+    return " ".join(filter(None, (f"lava-{call}", name, role)))
+
+
 @frozen
 class CallMade:
     """A node asks the coordinator; `cause` of its answer.
@@ -251,6 +264,11 @@ class CallMade:
     data: Mapping[str, str] | None = None
     roles: tuple[str, ...] | None = None
 
+    @property
+    def written(self) -> str:
+        """The call as one writes it, e.g. `lava-wait-all ready server`."""
+        return as_written(self.call, self.id, self.role, self.roles)
+
 
 @frozen
 class CallAnswered:
@@ -259,7 +277,8 @@ class CallAnswered:
     Attributes:
         result: `pass`, `fail`, or `unknown` when nobody waits for the answer any more.
         reason: Why the call did not pass, None when it did.
-        data: What was received, by sender's job id; None when the call returns nothing.
+        data: What was received, by sender's job id, without those who sent no data; None when
+            the call returns nothing.
         waited_s: Time from the call to its answer.
     """
 
@@ -414,7 +433,16 @@ class LogError(Exception):
     """An event log can't be read; the text names file, line and what is wrong."""
 
 
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_Writer = Callable[[Any], str]
+"""Makes JSON of a value of one type."""
+
+
+def _plain(value: object) -> object:
+    """What JSON has in place of a value that it doesn't know."""
+    return dict(value) if isinstance(value, Mapping) else _converter.unstructure(value)
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 _converter = cattrs.Converter(forbid_extra_keys=True)
 for _body in KINDS.values():
     _converter.register_structure_hook(
@@ -422,17 +450,54 @@ for _body in KINDS.values():
     )
 
 
+def _number(value: float) -> str:
+    # What is not finite has a spelling of its own in JSON.
+    return repr(value) if value - value == 0 else _json(value)
+
+
+def _writer(hint: Any) -> _Writer:
+    """How values of a type are written; the rarer ones the general way."""
+    if get_origin(hint) is Literal:
+        return {word: _json(word) for word in get_args(hint)}.__getitem__
+    if get_origin(hint) in (Union, UnionType):
+        inner = [_writer(each) for each in get_args(hint) if each is not type(None)]
+        write = inner[0] if len(inner) == 1 else _json
+        return lambda value: "null" if value is None else write(value)
+    if has(hint):
+        return _Entry(hint).write
+    writers: dict[Any, _Writer] = {int: repr, float: _number, str: encode_basestring}
+    writers[bool] = {True: "true", False: "false"}.__getitem__
+    return writers.get(hint, _json)
+
+
+class _Entry:
+    """How the fields of a class are written: a text with gaps, and what fills each of them."""
+
+    def __init__(self, kind: type[AttrsInstance], before: str = "") -> None:
+        hints = get_type_hints(kind)
+        self._gaps = tuple((each.name, _writer(hints[each.name])) for each in fields(kind))
+        own = ",".join(f'"{name}":%s' for name, _ in self._gaps)
+        self._text = f"{{{before}{own}}}"
+
+    def write(self, value: object, *before: object) -> str:
+        """The JSON object of an instance, `before` in the gaps of what comes before its own."""
+        texts = [write(getattr(value, name)) for name, write in self._gaps]
+        return self._text % (*before, *texts)
+
+
+_ENTRIES = {
+    body: _Entry(body, f'"seq":%s,"time":%s,"actor":%s,"kind":"{kind}","cause":%s,')
+    for kind, body in KINDS.items()
+}
+
+
 def encode(event: Event) -> bytes:
     """The event as one line of the log, line break included."""
-    entry = {
-        "seq": event.seq,
-        "time": event.time_s,
-        "actor": event.actor,
-        "kind": event.kind,
-        "cause": event.cause,
-        **_converter.unstructure(event.body),
-    }
-    return _json.encode(entry).encode() + b"\n"
+    body = event.body
+    cause = "null" if event.cause is None else event.cause
+    actor = encode_basestring(event.actor)
+    text = _ENTRIES[type(body)].write(body, event.seq, _number(event.time_s), actor, cause)
+    return f"{text}\n".encode()
 
 
 def decode(line: bytes) -> Event:

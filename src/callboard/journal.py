@@ -40,6 +40,11 @@ class Mask:
         long = sorted((s for s in spellings if len(s) >= self.SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, long))) if long else None
 
+    @property
+    def hides(self) -> bool:
+        """Whether there is anything to hide."""
+        return self._pattern is not None
+
     def __call__(self, body: Body) -> Body:
         """`body` with every secret replaced by `[MASKED]`."""
         if self._pattern is None:
@@ -115,10 +120,15 @@ class Journal:
     ) -> None:
         self._clock = clock
         self._begin_s = clock()
-        self._mask = mask or Mask(())
-        self._sinks = list(sinks)
+        self._mask = mask if mask is not None and mask.hides else None
+        self._sinks = tuple(sinks)
         self._failed = failed
         self._seq = 0
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody gets what is emitted; if not, it needn't be put into words."""
+        return bool(self._sinks)
 
     @property
     def time_s(self) -> float:
@@ -136,12 +146,17 @@ class Journal:
         Returns:
             The `seq` of the new event.
         """
-        self._seq += 1
-        event = Event(self._seq, self.time_s, actor, self._mask(body), cause)
-        for sink in tuple(self._sinks):
+        self._seq = seq = self._seq + 1
+        sinks = self._sinks
+        if not sinks:
+            return seq
+        if self._mask is not None:
+            body = self._mask(body)
+        event = Event(seq, round(self._clock() - self._begin_s, 6), actor, body, cause)
+        for sink in sinks:
             try:
                 sink(event)
             except OSError as error:
-                self._sinks.remove(sink)
+                self._sinks = tuple(each for each in self._sinks if each is not sink)
                 self._failed(error)
-        return event.seq
+        return seq

@@ -14,38 +14,25 @@ from callboard.actors.drivers import Node
 from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import sweep
 from callboard.actors.drivers.sandboxed import SandboxedNode, open_sandbox
-from callboard.actors.group import Group, Placement, Rules
-from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
+from callboard.actors.group import Placement, Rules
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
 from callboard.definition.devices import DevicesFile, LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
 from callboard.definition.split import one_a_role
-from callboard.events import (
-    FORMAT,
-    LOG_NAME,
-    DeadLetter,
-    Event,
-    RunEnded,
-    RunStarted,
-    Status,
-)
+from callboard.events import LOG_NAME
 from callboard.flow.check import GroupRefused, check
 from callboard.flow.senders import senders_of
-from callboard.journal import Journal, LogFile, Mask
-from callboard.report import Job, derive
+from callboard.journal import LogFile
+from callboard.live import GroupResult, LiveGroup, Observer, perform
+from callboard.report import derive
 from callboard.reservation import reserve
-from callboard.runtime import ActorRef, ActorSystem
-from callboard.runtime import DeadLetter as Undelivered
-from callboard.sources import Policy, fetch, secret_values
+from callboard.sources import Policy, fetch
 from callboard.state import take_job_ids
 
 MOST_NODES = 100_000
 """Nodes that a group may have to be run."""
-
-Observer = Callable[[Event], None]
-"""Is given every event of a run, in order; it must not wait."""
 
 
 @frozen
@@ -96,80 +83,6 @@ def _too_many(definition: Definition) -> Diagnostic:
     message = f"the group has {definition.size:,} nodes; {MOST_NODES:,} can be run at once"
     hint = "`callboard check` and `callboard flow` take groups of any size"
     return Diagnostic("CB052", "error", message, hint=hint)
-
-
-class LiveGroup:
-    """A group that is running; made by `open_group`."""
-
-    def __init__(self, placements: tuple[Placement, ...], journal: Journal) -> None:
-        self._placements = placements
-        self._journal = journal
-        self._group: ActorRef[GroupMessage] | None = None
-        self._interrupted = False
-        self._ended: RunEnded | None = None
-        self._over = anyio.Event()
-        self.log_error: OSError | None = None
-
-    def interrupt(self, reason: str) -> None:
-        """End every job in order; the run then has the status `canceled` and exit code 130.
-
-        Args:
-            reason: Why, as it stands in the jobs' errors.
-        """
-        if self._ended is None:
-            self._interrupted = True
-            self._stop(reason)
-
-    def kill(self) -> None:
-        """End every process of every node now, on top of an interruption."""
-        for placement in self._placements:
-            placement.node.kill()
-
-    async def wait(self) -> RunEnded:
-        """How the run ended; waits until every job has been finalised.
-
-        Raises:
-            RuntimeError: The group itself failed; leaving `open_group` raises its error.
-        """
-        await self._over.wait()
-        if self._ended is None:
-            raise RuntimeError("the group failed before its end")
-        return self._ended
-
-    def start(self, group: ActorRef[GroupMessage]) -> None:
-        """Run the group; for `open_group`."""
-        self._group = group
-        group.tell_nowait(RunGroup())
-
-    def log_failed(self, error: OSError) -> None:
-        """The run can't be recorded any more: end it in order, with exit code 3."""
-        self.log_error = error
-        self._stop(f"the event log can't be written: {error}")
-
-    def ended(self, done: GroupDone | None) -> None:
-        """Record how the group ended, as it says itself; for `open_group`."""
-        if done is not None:
-            ended = RunEnded(*self._outcome(done), duration_s=self._journal.time_s)
-            self._journal.emit("/group", ended)
-            self._ended = ended
-        self._over.set()
-
-    async def close(self) -> None:
-        """End every job in order, and return when that is done; for `open_group`."""
-        self.interrupt("the group was closed")
-        await self._over.wait()
-
-    def _stop(self, reason: str) -> None:
-        if self._group is not None:
-            self._group.tell_nowait(Interrupt(reason))
-
-    def _outcome(self, done: GroupDone) -> tuple[Status, int]:
-        complete = all(health == "complete" for health in done.healths)
-        if self._interrupted:
-            return "canceled", 130
-        if not complete or self.log_error is not None:
-            return "complete" if complete else "incomplete", 3
-        return "complete", 1 if done.failures else 0
 
 
 @contextlib.asynccontextmanager
@@ -226,7 +139,9 @@ async def open_group(
         log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
         senders = senders_of(verdict.extraction.programs)
         rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
-        async with _recorded(definition, name, placements, log, observers, rules) as live:
+        started_at = dt.datetime.now(dt.UTC).isoformat()
+        sinks: list[Observer] = [log, *observers]
+        async with perform(definition, name, placements, sinks, rules, started_at) as live:
             yield live
 
 
@@ -242,73 +157,6 @@ async def _nodes(
     sandbox = await resources.enter_async_context(open_sandbox())
     await sandbox.probe()
     return {job: SandboxedNode(name, sandbox, limits[job]) for job, name in names.items()}
-
-
-@contextlib.asynccontextmanager
-async def _recorded(
-    definition: Definition,
-    name: str,
-    placements: tuple[Placement, ...],
-    log: LogFile,
-    observers: Iterable[Observer],
-    rules: Rules,
-) -> AsyncIterator[LiveGroup]:
-    """The group while it runs, from the first event of its log to the last."""
-    journal = Journal(
-        anyio.current_time,
-        mask=Mask([*definition.secrets.values(), *secret_values(definition)]),
-        sinks=[log, *observers],
-        failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
-    )
-    live = LiveGroup(placements, journal)
-    journal.emit(
-        "/",
-        RunStarted(
-            format=FORMAT,
-            group=name,
-            name=definition.job_name,
-            multinode=definition.multinode,
-            jobs=len(placements),
-            started_at=dt.datetime.now(dt.UTC).isoformat(),
-        ),
-    )
-
-    if live.log_error is not None:
-        raise live.log_error
-
-    def undelivered(letter: Undelivered) -> None:
-        journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
-
-    async with ActorSystem(on_dead_letter=undelivered) as system:
-        live.start(
-            system.spawn(
-                lambda: Group(placements, journal, definition.secrets, live.ended, rules), "group"
-            )
-        )
-        try:
-            yield live
-        finally:
-            with anyio.CancelScope(shield=True):
-                await live.close()
-
-
-@frozen
-class GroupResult:
-    """How a run ended.
-
-    Attributes:
-        status: `complete` if every job is; it follows health only.
-        exit_code: What `callboard run` would exit with.
-        duration_s: How long it took, in seconds.
-        jobs: Every job with its results.
-        directory: Where the run is recorded.
-    """
-
-    status: Status
-    exit_code: int
-    duration_s: float
-    jobs: tuple[Job, ...]
-    directory: Path
 
 
 async def run(

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from callboard.actors import action as action_module
-from callboard.actors.action import action
+from callboard.actors.action import Action
 from callboard.actors.context import JobContext
 from callboard.actors.drivers.bare import BareNode
 from callboard.actors.errors import (
@@ -95,8 +95,8 @@ class Bench:
         journal = Journal(anyio.current_time, sinks=[self.events.append])
         async with ActorSystem() as system:
             owner = system.spawn(Owner, "owner")
-            context = JobContext(job(), (top,), BareNode("n"), (), journal, owner, None)
-            ref = system.spawn(lambda: action(top, context), "action")
+            context = JobContext(job(), (top,), BareNode("n"), (), journal, owner, Action, None)
+            ref = system.spawn(lambda: Action(top, context), "action")
             return await ref.ask(Run(JobData(), anyio.current_time() + within_s))
 
     @property
@@ -243,3 +243,37 @@ async def test_a_leaf_that_the_node_can_not_do_is_skipped_with_the_reason(bench:
         "the local driver starts no QEMU",
         True,
     )
+
+
+async def test_an_action_that_has_nothing_to_do_is_recorded_where_it_would_run(
+    bench: Bench,
+) -> None:
+    await bench.run(
+        plan("top", plan("test-overlay", level="1.1"), plan("login-action", level="1.2"))
+    )
+    told = [(type(each.body).__name__, each.actor) for each in bench.events]
+    assert told == [
+        ("ActionStarted", "/action"),
+        ("ActionStarted", "/action/action-1.1"),
+        ("ActionEnded", "/action/action-1.1"),
+        ("ActionStarted", "/action/action-1.2"),
+        ("ActionEnded", "/action/action-1.2"),
+        ("ActionEnded", "/action"),
+    ]
+    ended = [each.body for each in bench.events if isinstance(each.body, ActionEnded)]
+    assert [each.recorded for each in ended] == [True, False, False]
+
+
+async def test_actions_that_are_cut_short_are_recorded_from_the_innermost_outwards(
+    bench: Bench,
+) -> None:
+    top = plan("top", plan("middle", plan("slow", level="1.1.1"), level="1.1"))
+    with anyio.CancelScope() as scope:
+
+        async def step() -> None:
+            scope.cancel()
+            await anyio.sleep_forever()
+
+        bench.work("slow", step)
+        await bench.run(top)
+    assert bench.ended == [("slow", "fail"), ("middle", "fail"), ("top", "fail")]

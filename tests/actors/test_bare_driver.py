@@ -13,7 +13,8 @@ from callboard.actors.drivers import Console
 from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import NodeFolder, sweep
 from callboard.actors.drivers.processes import children, lives, marked
-from callboard.actors.overlay import File
+from callboard.actors.members import Member
+from callboard.actors.overlay import Overlay
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("temporary")]
 
@@ -77,8 +78,20 @@ async def test_files_are_installed_where_the_node_sees_them() -> None:
     await node.prepare()
     try:
         root = node.overlay_root(7)
-        await node.install((File("bin/hello", b"#!/bin/sh\necho hello\n", 0o755),), root)
-        assert await ask(await node.open_shell(), f"{root}/bin/hello") == "hello\n"
+        await node.install(
+            Overlay(
+                job_id=7,
+                root=root,
+                shell=node.shell(None),
+                role="server",
+                group=(Member(7, "server"),),
+                environment=(),
+                secrets=(),
+                cache=node.cache,
+                stages=(),
+            )
+        )
+        assert await ask(await node.open_shell(), f"{root}/bin/lava-self") == "7\n"
     finally:
         await node.release()
 

@@ -30,20 +30,25 @@ Outcome = tuple[str, dict[int, dict[str, str]]]
 
 def grants(effects: list[Effect]) -> dict[Ticket, Data]:
     assert all(isinstance(effect, Grant) for effect in effects), effects
-    return {effect.ticket: effect.data for effect in effects if isinstance(effect, Grant)}
+    return {
+        each: effect.data
+        for effect in effects
+        if isinstance(effect, Grant)
+        for each in effect.tickets
+    }
 
 
 def outcomes(effects: list[Effect]) -> dict[Ticket, Outcome]:
     """What a step comes to: the kind of each effect, and the data, by ticket."""
-    found = {
-        effect.ticket: (
-            type(effect).__name__,
-            {k: dict(v) for k, v in effect.data.items()} if isinstance(effect, Grant) else {},
-        )
+    found = [
+        (ticket, ("Grant", {k: dict(v) for k, v in effect.data.items()}))
+        if isinstance(effect, Grant)
+        else (ticket, (type(effect).__name__, {}))
         for effect in effects
-    }
-    assert len(found) == len(effects), "a ticket has two effects"
-    return found
+        for ticket in (effect.tickets if isinstance(effect, Grant) else [effect.ticket])
+    ]
+    assert len(dict(found)) == len(found), "a ticket has two effects"
+    return dict(found)
 
 
 @define

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callboard.actors.members import Member
 from callboard.actors.overlay import Definition, Overlay, build, write
 from callboard.actors.signals import (
     ApiCall,
@@ -42,7 +43,7 @@ HELPERS = Path(__file__).parents[2] / "actors/overlay/bin"
 
 
 def definition(index: int, name: str, *steps: str, install: tuple[str, ...] = ()) -> Definition:
-    return Definition(index, name, f"1200_{index}", steps, install, (), "", "")
+    return Definition(index, name, f"1200_{index}", steps, install, (), "", {})
 
 
 @frozen
@@ -73,7 +74,7 @@ class Node:
                     root=str(self.root),
                     shell=self.shell[0] if len(self.shell) == 1 else "/bin/busybox sh",
                     role="server",
-                    group=((1200, "server"), (1201, "client"), (1202, "client")),
+                    group=(Member(1200, "server"), Member(1201, "client"), Member(1202, "client")),
                     environment=(),
                     secrets=(),
                     cache=str(self.cache),

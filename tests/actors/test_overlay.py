@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from callboard.actors.members import Member
 from callboard.actors.overlay import Definition, File, Link, Overlay, build, pack, write
 
 SMOKE = Definition(
@@ -18,14 +19,14 @@ SMOKE = Definition(
     install_steps=(),
     parameters=(("GREETING", "first"), ("GREETING", 'it\'s "me"\n$HOME `x` \\')),
     testdef="run: {steps: []}\n",
-    metadata="name: smoke\n",
+    metadata={"name": "smoke"},
 )
 NODE = Overlay(
     job_id=1200,
     root="/lava-1200",
     shell="/bin/sh",
     role="server",
-    group=((1200, "server"), (1201, "client")),
+    group=(Member(1200, "server"), Member(1201, "client")),
     environment=(("COLOUR", "light 'blue'\n$X"),),
     secrets=(("TOKEN", "open sesame"),),
     cache="/tmp/lava_multi_node_cache.txt",

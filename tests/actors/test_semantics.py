@@ -6,7 +6,12 @@ from callboard.actors.semantics import LAVA
 
 
 def grants(effects: list[Effect]) -> dict[Ticket, Data]:
-    return {effect.ticket: effect.data for effect in effects if isinstance(effect, Grant)}
+    return {
+        each: effect.data
+        for effect in effects
+        if isinstance(effect, Grant)
+        for each in effect.tickets
+    }
 
 
 def lava(*members: tuple[int, str]) -> Coordination:
@@ -22,7 +27,9 @@ def test_lava_replaces_what_was_sent_before() -> None:
 
 def test_lava_refuses_a_wait_all_before_the_first_send() -> None:
     group = lava()
-    assert group.wait_all((3, 1), "x") == [Refusal((3, 1), "nobody has sent 'x' yet")]
+    assert group.wait_all((3, 1), "x") == [
+        Refusal((3, 1), "nobody has sent 'x' yet", overlooked=True)
+    ]
     group.send(1, "x", {})
     assert group.wait_all((3, 2), "x") == []
 

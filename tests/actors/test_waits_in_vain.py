@@ -10,7 +10,12 @@ def trio() -> Coordination:
 
 
 def grants(effects: list[Effect]) -> dict[Ticket, Data]:
-    return {effect.ticket: effect.data for effect in effects if isinstance(effect, Grant)}
+    return {
+        each: effect.data
+        for effect in effects
+        if isinstance(effect, Grant)
+        for each in effect.tickets
+    }
 
 
 def presumed(group: Coordination) -> list[Hopeless]:

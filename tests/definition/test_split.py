@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from attrs import evolve
 
 from callboard.definition import DefinitionError, NodeJob, load, read_text, split
+from callboard.definition.split import group_first
 
 GOOD = Path(__file__).parent / "good"
 GROUP = "1d6f0f7e-0000-4000-8000-000000000000"
@@ -238,3 +240,15 @@ def test_a_large_group_is_split_without_writing_its_texts() -> None:
     scaled = jobs("two-roles", counts={"client": 9_999})
     assert len(scaled) == 10_000
     assert len(yaml.safe_load(scaled[0].text)["protocols"]["lava-multinode"]["roles"]) == 10_000
+
+
+def test_in_lavas_own_order_the_limit_of_the_group_wins() -> None:
+    found = load(GOOD / "two-roles.yaml")
+    server, client = found.roles
+    both = evolve(found, group_timeout_s=300, roles=(evolve(server, timeout_s=60), evolve(client)))
+    limits = [job.wait_limit_s for job in split(both, first_id=1, group="g")]
+    assert limits == [60, 300, 300]
+    limits = [job.wait_limit_s for job in split(group_first(both), first_id=1, group="g")]
+    assert limits == [300, 300, 300]
+    alone = evolve(both, group_timeout_s=None)
+    assert group_first(alone) == alone

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from callboard.flow.program import (
+    INSTALLATION,
     Background,
     Call,
     Choice,
@@ -13,6 +14,7 @@ from callboard.flow.program import (
     Loop,
     Scope,
     Unseen,
+    walk,
 )
 
 
@@ -49,6 +51,8 @@ def _shown(items: Iterable[Item]) -> Iterator[str]:
                 yield f"({' | '.join(map(_way, ways))})"
             case Loop(body=body):
                 yield f"({line(body)})*"
+            case Scope(items=inner) if _only_tells(item):
+                yield from _shown(inner)
             case Scope(items=inner):
                 yield f"{{{line(inner)}}}"
             case Leave(levels=levels, failed=failed):
@@ -59,6 +63,12 @@ def _shown(items: Iterable[Item]) -> Iterator[str]:
                 yield "join"
             case _:
                 pass
+
+
+def _only_tells(scope: Scope) -> bool:
+    """Whether a scope is there for what is told of it, and nothing leaves it."""
+    tells = scope.case is not None or scope.title in (INSTALLATION, "unless")
+    return tells and not any(isinstance(each, Leave) for each in walk(scope.items))
 
 
 def _call(call: Call) -> str:

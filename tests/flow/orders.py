@@ -9,7 +9,7 @@ from random import Random
 from attrs import define, field, frozen
 
 from callboard.actors.coordination import Coordination
-from callboard.actors.effects import Effect, Grant, Ticket
+from callboard.actors.effects import Effect, Grant, Refusal, Ticket
 from callboard.actors.semantics import DOCUMENTED, Semantics
 from callboard.flow.program import (
     Background,
@@ -181,15 +181,21 @@ class Nodes:
         if ticket is None:
             thread.at += 1
         thread.ticket = ticket
-        granted = {each.ticket for each in effects if self._passes(each)}
+        granted = {ticket for each in effects for ticket in self._passing(each)}
         for each in self.threads:
             if each.ticket in granted:
                 each.ticket = None
                 each.at += 1
 
-    def _passes(self, effect: Effect) -> bool:
+    def _passing(self, effect: Effect) -> Sequence[Ticket]:
         """A refused wait-all of LAVA is one that returns; a role that isn't there is the end."""
-        return isinstance(effect, Grant) or "yet" in getattr(effect, "reason", "")
+        match effect:
+            case Grant(tickets):
+                return tickets
+            case Refusal(ticket, reason) if "yet" in reason:
+                return [ticket]
+            case _:
+                return []
 
     def _ask(self, member: int, call: Call) -> tuple[list[Effect], Ticket | None]:
         assert call.id.text is not None

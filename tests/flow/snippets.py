@@ -12,7 +12,7 @@ STEPS: Mapping[str, str] = {
         "wait a; wait-all b; wait-all c client; sync d"
     ),
     "/usr/bin/lava-send a": "send a",
-    "lava-send": "{send  !id; ^1!}",
+    "lava-send": "{send !id; ^1!}",
     "lava-send 'a b'": "{send a b !id; ^1!}",
     "lava-send a=b || :": "send a=b !id",
     "lava-send a my-key=1 || :": "send a my-key=1 !key",
@@ -104,16 +104,16 @@ BRANCHES: Mapping[str, str] = {
     "foo || exit $?\nlava-send a": "?foo; send a",
     "foo || { lava-send bad; exit 1; }; lava-send a": ("{?foo; (- | send bad; ^1!); send a}"),
     "foo || exit 0; lava-send a": "{?foo; (- | ^1); send a}",
-    "lava-wait a || lava-test-raise a; lava-send b": "wait a; send b",
+    "lava-wait a || lava-test-raise a; lava-send b": "{wait a; send b}",
     "systemctl start x || exit 1; lava-send a": "?systemctl; send a",
     "foo\nif [ $? -ne 0 ]; then lava-send bad; fi": "?foo; (send bad | -)",
-    "exit $U; lava-send a": "",
+    "exit $U; lava-send a": "{^1}",
     "set +e; false; lava-send a; set -e; false; lava-send b": "{send a; ^1!}",
     "set +e; if foo; then set -e; fi; false; lava-send a": "{?foo; (^1 | -); send a}",
     "set -euo pipefail; lava-send $#; false | true; lava-send a": "{send 0; ^1!}",
     "false | true; lava-send a": "send a",
-    "lava-send $(lava-group nobody); lava-send b": "{send  !id; ^1!}",
-    "X=$(lava-group nobody); lava-send b": "",
+    "lava-send $(lava-group nobody); lava-send b": "{send !id; ^1!}",
+    "X=$(lava-group nobody); lava-send b": "{^1!}",
     "X=$(false) || lava-send b": "send b",
 }
 """Conditions, and what ends a script."""
@@ -147,7 +147,7 @@ LOOPS: Mapping[str, str] = {
     "while true; do if foo; then lava-send a; fi; bar && break; done": (
         "{{{?foo; (send a | -); ?bar; (^2 | -)}; ({?foo; (send a | -); ?bar; (^2 | -)})*; ^1}}"
     ),
-    "while true; do foo && exit 0; done; lava-send b": "?foo",
+    "while true; do foo && exit 0; done; lava-send b": "{{{?foo; (^3 | -)}; ^2}}",
     "for i in 1 2; do for j in a b; do lava-send $i$j; continue 2; done; done": (
         "{{{{{send 1a; ^3}}}; {{{send 2a; ^3}}}}}"
     ),
@@ -205,9 +205,9 @@ FUNCTIONS: Mapping[str, str] = {
     "sh -c 'lava-send a; exit 3'; lava-send b": "{{send a; ^1!}; ^1!}",
     "bash -s <<'E'\nlava-send a$(lava-role)\nE": "send aserver",
     "sh <<E\nlava-send $U\nE": "<unseen>",
-    "exec foo; lava-send a": "?exec",
+    "exec foo; lava-send a": "{?exec; ^1}",
     "exec lava-send a; lava-send b": "{send a; ^1}",
-    "kill $$; lava-send a": "",
+    "kill $$; lava-send a": "{^1!}",
 }
 """Functions, traps, and other shells."""
 

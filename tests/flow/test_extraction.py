@@ -66,8 +66,48 @@ def test_another_role_goes_another_way() -> None:
 
 
 def test_a_call_says_which_helper_runs_it() -> None:
-    items = extracted("lava-test-case x --shell lava-wait a; lava-wait b")
+    items = walk(extracted("lava-test-case x --shell lava-wait a; lava-wait b"))
     assert [item.inside for item in items if isinstance(item, Call)] == ["lava-test-case", None]
+
+
+FAILING = {
+    "lava-wait a || lava-send b; lava-send c": "send b",
+    "lava-wait a || exit 1": "^2!",
+    "lava-wait a && lava-send b || lava-send c": "send c; ^1",
+    "if lava-wait a; then lava-send b; else lava-send c; fi": "send c; ^1",
+    "if ! lava-wait a; then lava-send b; else lava-send c; fi": "send b; ^1",
+    "lava-wait a || lava-wait b || lava-send c": "wait b",
+    "lava-wait a || true": "",
+}
+"""What is done where the first call fails."""
+
+
+@pytest.mark.parametrize(("script", "expected"), FAILING.items())
+def test_a_call_says_what_is_done_where_it_fails(script: str, expected: str) -> None:
+    [call, *_] = [each for each in walk(extracted(script)) if isinstance(each, Call)]
+    assert call.otherwise is not None
+    assert line(call.otherwise) == expected
+    assert not call.ends
+
+
+def test_a_failure_ends_the_shell_unless_somebody_asks_for_it() -> None:
+    items = walk(
+        extracted("lava-wait a; sh -c 'lava-wait b; :'; lava-wait c | tee log; lava-wait d || :")
+    )
+    assert [(str(each.id), each.ends) for each in items if isinstance(each, Call)] == [
+        ("a", True),
+        ("b", False),
+        ("c", True),
+        ("d", False),
+    ]
+
+
+def test_what_a_chain_does_where_calls_fail_does_not_grow_beyond_bounds() -> None:
+    script = "lava-wait a && lava-wait b || " * 20 + "true"
+    began_s = time.perf_counter()
+    calls = [each for each in walk(extracted(script)) if isinstance(each, Call)]
+    assert len(calls) == 21
+    assert time.perf_counter() - began_s < 1
 
 
 def test_what_nobody_can_read_says_why() -> None:

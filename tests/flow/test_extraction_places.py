@@ -153,7 +153,7 @@ def test_a_call_in_a_later_installation_ends_the_job_unless_the_definition_befor
     before = "        run: {steps: [exit 0]}\n" + TEST[TEST.index("    - from") :].replace(
         "serve", "more"
     )
-    assert program(group(TEST, before, steps, REST)) == "{{}; {{send i; (- | ^3!)}; send r}}"
+    assert program(group(TEST, before, steps, REST)) == "{{{^1}}; {{send i; (- | ^3!)}; send r}}"
 
 
 def test_a_call_in_the_background_of_an_installation_may_end_the_job_at_any_time() -> None:
@@ -166,7 +166,7 @@ def test_a_test_case_in_an_install_step_ends_the_job() -> None:
 
 
 def test_steps_are_left_out_if_the_installation_fails_and_the_job_ends_behind_the_others() -> None:
-    assert install("echo x", "exit 1") == "{{^1!}; {send m}; ^1!; {send last}}"
+    assert install("echo x", "exit 1") == "{{{^1!}; ^1!}; {send m}; ^1!; {send last}}"
 
 
 def test_skipped_install_steps_are_left_out() -> None:

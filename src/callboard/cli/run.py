@@ -17,6 +17,7 @@ from attrs import evolve
 from callboard.actors.drivers.sandboxed import SandboxUnavailable
 from callboard.cli.application import INTERRUPTED, output, verb
 from callboard.cli.fetching import fetching, source_refusal
+from callboard.cli.gate import refused
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
 from callboard.cli.options import DEVICES, STRICT, Seconds
@@ -24,10 +25,11 @@ from callboard.cli.output import Output, Refusal, refusal
 from callboard.cli.streams import abandon_output
 from callboard.definition import Definition
 from callboard.events import LOG_NAME, read_log
-from callboard.flow.check import ASSUMPTION, GroupRefused
+from callboard.flow.check import GroupRefused
+from callboard.live import LiveGroup
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
-from callboard.running import LiveGroup, Setup, open_group, problems
+from callboard.running import Setup, open_group, problems
 from callboard.sources import Policy, SourcesFailed
 from callboard.state import state_directory
 
@@ -299,7 +301,7 @@ async def _started(
         except SourcesFailed as error:
             raise _NotStarted(source_refusal(error)) from error
         except GroupRefused as error:
-            raise _NotStarted(_refused(error)) from error
+            raise _NotStarted(refused(error.verdict)) from error
         except QueueTimeout as error:
             raise _not_started("CB110", str(error), exit_code=3) from error
         except SandboxUnavailable as error:
@@ -310,15 +312,6 @@ async def _started(
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
             raise _not_started("CB108", str(error), hint) from error
         yield group
-
-
-def _refused(error: GroupRefused) -> Refusal:
-    notes = [
-        "callboard: the group can't finish, so nothing was started; --no-check runs it anyway",
-        *(f"  {line}" for line in error.verdict.witness),
-        f"  assumed: {ASSUMPTION}",
-    ]
-    return Refusal(*error.diagnostics, exit_code=4, notes=notes)
 
 
 def _since(began_s: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from callboard.definition.containers import NAME, name_of
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
@@ -58,6 +58,25 @@ def one_a_role(definition: Definition) -> tuple[NodeJob, ...]:
     return split(definition, first_id=1, group="", counts=counts)
 
 
+def scaled(definition: Definition, counts: Mapping[str, int]) -> Definition:
+    """The definition with other counts of nodes for some roles.
+
+    Raises:
+        DefinitionError: `counts` names a role that isn't there.
+    """
+    _know(definition, counts)
+    roles = (evolve(role, count=counts.get(role.name, role.count)) for role in definition.roles)
+    return evolve(definition, roles=tuple(roles))
+
+
+def group_first(definition: Definition) -> Definition:
+    """The definition with LAVA's own order of limits: the group's `timeout` wins over a role's."""
+    if definition.group_timeout_s is None:
+        return definition
+    roles = (evolve(role, timeout_s=None) for role in definition.roles)
+    return evolve(definition, roles=tuple(roles))
+
+
 @frozen
 class _Member:
     id: int
@@ -66,17 +85,21 @@ class _Member:
 
 
 def _members(definition: Definition, first_id: int, counts: Mapping[str, int]) -> Iterator[_Member]:
+    _know(definition, counts)
+    sub_id = 0
+    for role in definition.roles:
+        for _ in range(counts.get(role.name, role.count)):
+            yield _Member(first_id + sub_id, sub_id, role)
+            sub_id += 1
+
+
+def _know(definition: Definition, counts: Mapping[str, int]) -> None:
     names = [role.name for role in definition.roles]
     for name in counts:
         if name not in names:
             hint = did_you_mean(name, names) or f"the roles are {listed(names)}"
             message = f"role `{name}` is not defined, but a count is given for it"
             raise DefinitionError([Diagnostic("CB057", "error", message, hint=hint)])
-    sub_id = 0
-    for role in definition.roles:
-        for _ in range(counts.get(role.name, role.count)):
-            yield _Member(first_id + sub_id, sub_id, role)
-            sub_id += 1
 
 
 def _node(definition: Definition, member: _Member, text: "_Text") -> NodeJob:

@@ -8,9 +8,16 @@ the simulator.
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
-from callboard.events import CallName, Where
+from callboard.events import CallName, Where, as_written
+
+INSTALLATION = "install"
+STEPS = "run"
+"""Titles of scopes of a test: its installation, and its steps if something leaves them early."""
+
+SCRIPT_AND_TEST = 2
+"""Levels to leave from within a script to get behind its test; more of them end the job."""
 
 Refused = Literal["key", "id", "role"]
 """What is wrong with a call that fails at once: a key, the ID, or the role that it names."""
@@ -106,6 +113,9 @@ class Call:
         refused: What makes the call fail at once, whatever the others do; None if nothing does.
         reason: Why it is refused, in words.
         surplus: Words behind those that it has a use for.
+        ends: Whether its failure ends the shell that makes it.
+        otherwise: What is done instead of what follows up to the end of its scope, or only before
+            it, where it fails; None if nothing is.
     """
 
     call: CallName
@@ -120,6 +130,8 @@ class Call:
     refused: Refused | None = None
     reason: str | None = None
     surplus: tuple[str, ...] = ()
+    ends: bool = field(default=True, eq=False, repr=False)
+    otherwise: tuple["Item", ...] | None = field(default=None, eq=False, repr=False)
 
     @property
     def waits(self) -> bool:
@@ -134,11 +146,8 @@ class Call:
     @property
     def written(self) -> str:
         """The call as one writes it, e.g. `lava-wait-all ready server`."""
-        if self.call == "start":
-            return f"lava-start by {self.role}"
-        if self.call == "send" and self.roles is not None:
-            return f"lava-start {' '.join(self.roles)}"
-        return " ".join(str(word) for word in (f"lava-{self.call}", self.id, self.role) if word)
+        role = None if self.role is None else str(self.role)
+        return as_written(self.call, str(self.id), role, self.roles)
 
 
 @frozen
@@ -148,11 +157,15 @@ class Command:
     Attributes:
         text: The command as written.
         unknown: Whether nothing is known of what it runs, so that it might call after all.
+        ends: Whether its failure ends the shell that runs it.
+        report: The words of a helper that reports to LAVA, its name first; empty for others.
     """
 
     text: str
     where: Where
     unknown: bool = False
+    ends: bool = field(default=True, eq=False, repr=False)
+    report: tuple[Word, ...] = field(default=(), eq=False, repr=False)
 
 
 @frozen
@@ -194,11 +207,15 @@ class Scope:
     Attributes:
         title: What it is, e.g. `0_serve`.
         test: Whether it is a whole test definition.
+        case: The test case that tells how it ends, None if none does.
+        fails: Whether it fails though nothing in it does that may succeed.
     """
 
     title: str
     items: tuple["Item", ...]
     test: bool = False
+    case: Word | None = field(default=None, eq=False, repr=False)
+    fails: bool = field(default=False, eq=False, repr=False)
 
 
 @frozen

@@ -11,19 +11,36 @@ from callboard.report.record import Case, Job, Run
 
 Json = dict[str, object]
 SchemaName = Literal[
-    "run", "invalid", "event", "explain", "describe", "devices", "doctor", "flow", "check"
+    "run",
+    "invalid",
+    "event",
+    "explain",
+    "describe",
+    "devices",
+    "doctor",
+    "flow",
+    "check",
+    "simulate",
+    "simulate-seeds",
+    "simulate-verify",
+    "simulate-shrink",
+    "simulate-every-fault",
+    "simulate-scenario",
 ]
 
 
-def document(run: Run, directory: Path) -> Json:
-    """What `run --json` and `report --json` print; its schema is `run`."""
+def document(run: Run, directory: Path | None) -> Json:
+    """What `run --json` and `report --json` print; its schema is `run`.
+
+    Without a directory, for a run that is recorded nowhere, that is null.
+    """
     return {
         "group": run.group,
         "name": run.name,
         "status": run.status,
         "exit_code": run.exit_code,
         "duration": run.duration_s,
-        "directory": str(directory),
+        "directory": None if directory is None else str(directory),
         "jobs": [_job(job) for job in run.jobs],
         "hopeless": [_hopeless(wait) for wait in run.hopeless],
     }

@@ -93,6 +93,13 @@ class Job:
     finished_s: float | None
     cases: tuple[Case, ...]
 
+    def result(self, name: str) -> Result | None:
+        """The last result of a test case, e.g. `0_serve/page`; None if it has none."""
+        found = (
+            case.result for case in reversed(self.cases) if f"{case.suite}/{case.case}" == name
+        )
+        return next(found, None)
+
 
 @frozen
 class Run:

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -25,20 +24,15 @@ _WORST_FIRST: tuple[Health, ...] = ("incomplete", "canceled", "complete")
 _COLOUR = {"complete": "green", "incomplete": "red", "canceled": "yellow"}
 
 
-def summary(run: Run, directory: Path, console: Console) -> None:
-    """Print how a run ended, where and why it failed, and where its results lie."""
-    failures = list(_failures(run.jobs))
-    for text in failures[:MOST_FAILURES]:
-        console.print(text)
-    if len(failures) > MOST_FAILURES:
-        console.print(f"and {len(failures) - MOST_FAILURES} lines more, see results.yaml")
-    if failures:
-        console.print()
-    blame = list(_blame(run))
-    for line in blame[:MOST_FAILURES]:
-        console.print(Text(printable(line), style="yellow"))
-    if blame:
-        console.print()
+def summary(run: Run, directory: Path | None, console: Console) -> None:
+    """Print how a run ended, where and why it failed, and where its results lie, if anywhere."""
+    where = f", see {'results.yaml' if directory else '--json'}"
+    for part in (_failures(run.jobs), _blame(run)):
+        lines = _first(part, where)
+        for line in lines:
+            print_hanging(line, console)
+        if lines:
+            console.print()
     if run.jobs:
         console.print(_table(run.jobs))
     skipped = sum(_is_skipped_action(case) for job in run.jobs for case in job.cases)
@@ -49,10 +43,35 @@ def summary(run: Run, directory: Path, console: Console) -> None:
     ending = Text(run.status, style=f"bold {_COLOUR[run.status]}")
     ending.append(f", exit code {run.exit_code}, {run.duration_s:.1f} s", style="default")
     console.print(ending)
-    console.print(Text(f"results in {printable(str(directory))}"), soft_wrap=True)
+    if directory is not None:
+        console.print(Text(f"results in {printable(str(directory))}"), soft_wrap=True)
 
 
-def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
+def explain(run: Run) -> Iterator[str]:
+    """Lines that say what failed and why: who waited where for what, and who is to blame."""
+    for part in (_failures(run.jobs), _blame(run)):
+        yield from (line.plain for line in _first(part))
+
+
+def print_hanging(line: Text, console: Console) -> None:
+    """Print a line; where it is too long it goes on in the next, indented as far."""
+    indent = len(line.plain) - len(line.plain.lstrip())
+    for part in line[indent:].wrap(console, max(20, console.width - indent)):
+        part.rstrip()
+        part.pad_left(indent)
+        console.print(part, soft_wrap=True)
+
+
+def _first(lines: Iterable[Text], where: str = "") -> list[Text]:
+    """As many lines as fit, and how many more there are."""
+    found = list(lines)
+    more = len(found) - MOST_FAILURES
+    if more <= 0:
+        return found
+    return [*found[:MOST_FAILURES], Text(f"and {more} lines more{where}")]
+
+
+def _failures(jobs: Iterable[Job]) -> Iterator[Text]:
     """Jobs that didn't complete, then what failed on the others; nodes that failed alike together.
 
     Each line is an item of its own, so that a reader can be given as many as fit.
@@ -68,32 +87,31 @@ def _failures(jobs: Iterable[Job]) -> Iterator[RenderableType]:
             head.append(f"  {health}", style=_COLOUR[health])
         yield head
         for line in lines:
-            yield Padding(Text(line, style="red"), (0, 0, 0, 2))
+            yield Text(f"  {line}", style="red")
 
 
-def _blame(run: Run) -> Iterator[str]:
+def _blame(run: Run) -> Iterator[Text]:
     """Who made whom wait in vain, a line for each call and its culprits."""
     roles = {job.id: job.role or "job" for job in run.jobs}
     alike: dict[tuple[str, tuple[int, ...]], list[HopelessWait]] = {}
     for wait in run.hopeless:
-        alike.setdefault((wait.call, wait.culprits), []).append(wait)
-    for (call, culprits), waits in alike.items():
+        # Those who wait for what nobody sends have only themselves to blame, in the same way.
+        culprits = wait.culprits if wait.missing or wait.is_victim else ()
+        alike.setdefault((wait.call, culprits), []).append(wait)
+    for (call, _), waits in alike.items():
+        waits.sort(key=lambda wait: wait.job)
+        culprits = tuple(dict.fromkeys(job for wait in waits for job in wait.culprits))
         guilty = _jobs([(job, roles.get(job, "job")) for job in culprits])
-        victims = _jobs(
-            [
-                (each.job, each.role or "job")
-                for each in sorted(waits, key=lambda wait: wait.job)
-                if each.is_victim
-            ]
-        )
+        victims = _jobs([(each.job, each.role or "job") for each in waits if each.is_victim])
         where = waits[0].where
         at = f" ({where.file}:{where.line})" if where else ""
         if victims:
-            yield f"to blame: {guilty}; {victims} waited in vain in {call}{at}"
+            text = f"to blame: {guilty}; {victims} waited in vain in {call}{at}"
         else:
             what = "each other" if len(culprits) > 1 else "itself"
             what = what if waits[0].missing else "what nobody sends"
-            yield f"to blame: {guilty}, which waited for {what} in {call}{at}"
+            text = f"to blame: {guilty}, which waited for {what} in {call}{at}"
+        yield Text(printable(text), style="yellow")
 
 
 def _jobs(jobs: list[tuple[int, str]]) -> str:
@@ -146,14 +164,14 @@ def _table(jobs: tuple[Job, ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     if len(jobs) <= MOST_ROWS:
         table.add_column("job", justify="right")
-        table.add_column("role", overflow="ellipsis", no_wrap=True)
-        table.add_column("device", overflow="ellipsis", no_wrap=True)
+        table.add_column("role", overflow="fold")
+        table.add_column("device", overflow="fold")
         _add_result_columns(table)
         for job in jobs:
             row = [str(job.id), printable(job.role or "-"), printable(job.device)]
             table.add_row(*map(Text, row), *_results([job]), _took(job))
         return table
-    table.add_column("role", overflow="ellipsis", no_wrap=True)
+    table.add_column("role", overflow="fold")
     table.add_column("nodes", justify="right")
     _add_result_columns(table)
     for role in dict.fromkeys(job.role for job in jobs):

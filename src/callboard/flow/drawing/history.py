@@ -124,7 +124,7 @@ class _Log:
             index[body.job, asked.lane],
             body.call,
             body.id,
-            _written(body),
+            body.written,
             asked.time_s,
             answer.time_s if answer else None,
             body.where,
@@ -220,11 +220,3 @@ class _Releases:
             and isinstance(answer.body, CallAnswered)
             and answer.body.result == "pass"
         )
-
-
-def _written(body: CallMade) -> str:
-    if body.call == "start":
-        return f"lava-start by {body.role}"
-    if body.call == "send" and body.roles is not None:
-        return f"lava-start {' '.join(body.roles)}"
-    return " ".join(filter(None, (f"lava-{body.call}", body.id, body.role)))

@@ -50,9 +50,18 @@ class Branches:
     def run(self, links: Sequence[Link]) -> Status:
         """Run a chain of `&&` and `||`."""
         first, *others = links
+        mark = self._shell.mark
         with self._shell.guard() if others else contextlib.nullcontext():
             status = first.run(first.node)
-        return self._follow(status, others, text_of(first.node))
+        return self._behind(mark, status, others, text_of(first.node))
+
+    def _behind(self, mark: int, status: Status, others: Sequence[Link], condition: str) -> Status:
+        """What stands behind a command in a chain, which may have been a call that fails."""
+        passed = partial(self._follow, status, others, condition)
+        if not others or status is None or self._shell.state.dead:
+            return passed()
+        failed = partial(self._known, not status, others, condition)
+        return self._shell.unless(mark, failed, passed)
 
     def _follow(self, status: Status, others: Sequence[Link], condition: str) -> Status:
         """What stands behind a command in a chain; each way goes on by itself.
@@ -68,9 +77,10 @@ class Branches:
                 return self._shell.choose(others[0].node, condition, ways)
             link, *others = others
             if status is (link.operator == "&&"):
-                condition = text_of(link.node)
+                mark = self._shell.mark
                 with self._shell.guard() if others else contextlib.nullcontext():
                     status = link.run(link.node)
+                return self._behind(mark, status, others, text_of(link.node))
         return status
 
     def _known(self, status: bool, others: Sequence[Link], condition: str) -> Status:
@@ -119,6 +129,7 @@ class Branches:
             len(clause),
         )
         head, body, others = clause[1:then], clause[then + 1 : rest], clause[rest:]
+        mark = shell.mark
         with shell.guard():
             status = shell.statements(head)
         shell.state.last = None
@@ -126,7 +137,8 @@ class Branches:
             return status
         yes, no = partial(shell.statements, body), partial(self._otherwise, others)
         if status is not None:
-            return yes() if status else no()
+            ways = (yes, no) if status else (no, yes)
+            return shell.unless(mark, ways[1], ways[0])
         return shell.choose(head[0] if head else clause[0], texts(head), [yes, no])
 
     def _otherwise(self, clauses: Sequence[Node]) -> Status:

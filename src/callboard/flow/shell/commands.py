@@ -12,6 +12,7 @@ from callboard.flow.shell.intrinsics import Intrinsics
 from callboard.flow.shell.known import (
     CALLS,
     QUIET,
+    REPORTS,
     SHELLS,
     TOOLS,
     WRAPPERS,
@@ -139,7 +140,8 @@ class Commands:
         if name not in QUIET and names_call(str(spaced(words[1:]))):
             self._shell.obscure(node, f"`{name}` may make the call that it is given")
         else:
-            self._shell.note(node, unknown=name not in TOOLS and not name.startswith("lava-"))
+            unknown = name not in TOOLS and not name.startswith("lava-")
+            self._shell.note(node, unknown=unknown, report=words if name in REPORTS else ())
         return None
 
     def computed(self, words: Sequence[Word], node: Node) -> Status:

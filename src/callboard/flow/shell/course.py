@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from attrs import define, evolve, field
 from tree_sitter import Node
 
-from callboard.flow.program import Background, Choice, Item, Leave
+from callboard.flow.program import Background, Call, Choice, Item, Leave
 from callboard.flow.shell.arguments import Arguments
-from callboard.flow.shell.items import closed, escapes, is_unknown, matters, may_call
+from callboard.flow.shell.items import closed, escapes, is_unknown, matters, may_call, reports
 from callboard.flow.shell.notes import Notes
 from callboard.flow.shell.script import Script
 from callboard.flow.shell.state import MANY_JOBS, State, Status, Trap, merged
@@ -18,6 +18,7 @@ from callboard.flow.shell.syntax import short
 _DEEPEST = 40  # scopes
 _AROUND = 2  # the scopes of the test and of the job
 _MOST_SHOWN = 2_000
+_MOST_FAILURES = 2  # of calls, one on the way that another has led to
 
 Exit = tuple[State, Status]
 Body = Callable[[], Status]
@@ -70,6 +71,7 @@ class Course(Notes, ABC):
         self.state = State()
         self._scopes: list[_Open] = []
         self._guarded = 0
+        self._instead = 0
 
     # What it runs
 
@@ -77,6 +79,11 @@ class Course(Notes, ABC):
     def guarded(self) -> bool:
         """Whether what is run may fail without ending the shell."""
         return self._guarded > 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether a command that fails here ends the shell."""
+        return self.state.errexit is not False and not self.guarded
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
@@ -160,7 +167,7 @@ class Course(Notes, ABC):
         ends = list(opened.exits)
         if not self.state.dead:
             ends.append((self.state, status))
-        self._items += closed(title, items)
+        self._items += closed(title, items, outermost=not self._scopes)
         if not ends:
             return None
         self.state = merged([state for state, _ in ends])
@@ -232,10 +239,51 @@ class Course(Notes, ABC):
             where, text = self.where(node), self.shown(condition)
             self.add(Choice(text, where, tuple(tuple(way.items) for way in taken)))
         else:
-            self.note(node, unknown=any(is_unknown(way.items) for way in taken))
+            unknown = any(is_unknown(way.items) for way in taken)
+            if reports(taken[0].items):
+                self._items += taken[0].items
+                unknown &= not is_unknown(taken[0].items)
+            if unknown or not reports(taken[0].items):
+                self.note(node, unknown=unknown)
         alive = [way for way in taken if not way.state.dead]
         self.state = merged([way.state for way in alive]) if alive else taken[0].state
         return _common(way.status for way in alive)
+
+    def unless(self, mark: int, failed: Body, passed: Body) -> Status:
+        """Go on behind a call that may fail, which is not assumed.
+
+        Args:
+            mark: How many items there were before what has made the call.
+            failed: What is run if the call has failed.
+            passed: What is run else.
+        """
+        call = self._items[-1] if len(self._items) > mark else None
+        if not isinstance(call, Call) or not call.waits or call.refused:
+            return passed()
+        if self._instead == _MOST_FAILURES:
+            return passed()
+        del self._items[-1]
+
+        def both() -> Status:
+            self._instead += 1
+            try:
+                instead = self.attempt(failed).items
+            finally:
+                self._instead -= 1
+            with self.collected() as items:
+                status = passed()
+            if items:
+                instead.append(Leave(1, call.where))
+            self.add(evolve(call, otherwise=tuple(instead)))
+            self.add_all(items)
+            return status
+
+        return self.scope({"unless"}, "unless", both)
+
+    @property
+    def mark(self) -> int:
+        """How many items there are."""
+        return len(self._items)
 
     def take(self, way: Way) -> Status:
         """Go on at the end of a way that has been attempted."""

@@ -10,6 +10,7 @@ from tree_sitter import Node
 from callboard.events import CallName
 from callboard.flow.program import Call, Refused, Word
 from callboard.flow.shell.arguments import Arguments
+from callboard.flow.shell.items import reported
 from callboard.flow.shell.known import CALLS
 from callboard.flow.shell.state import Status
 
@@ -65,6 +66,7 @@ class Helpers:
             refused=refused,
             reason=reason,
             surplus=_surplus(name, words),
+            ends=shell.ends,
         )
         shell.add(call)
         if refused is None:
@@ -109,10 +111,11 @@ class Helpers:
         if self._shell.state.dead:
             return False
         if len(words) < 3 or words[1].text != "--shell":
-            self._shell.note(node)
+            self._shell.note(node, report=(Word.of("lava-test-case"), *words))
             return True
-        with self._shell.within("lava-test-case"):
-            self._run(words[2:], node)
+        with self._shell.collected() as items, self._shell.within("lava-test-case"):
+            status = self._run(words[2:], node)
+        self._shell.add_all(reported(items, words[0], fails=status is False))
         return True
 
     def _start_process(self, words: Sequence[Word], node: Node) -> Status:

@@ -7,7 +7,16 @@ from posixpath import normpath
 
 from tree_sitter import Node
 
-from callboard.flow.program import UNKNOWN, Item, Leave, Scope, Unreached, Word
+from callboard.flow.program import (
+    INSTALLATION,
+    STEPS,
+    UNKNOWN,
+    Item,
+    Leave,
+    Scope,
+    Unreached,
+    Word,
+)
 from callboard.flow.shell.arguments import Arguments
 from callboard.flow.shell.branches import Branches
 from callboard.flow.shell.commands import Commands
@@ -42,12 +51,14 @@ def test_scope(test: TestText, around: Surroundings) -> Scope:
     fails = False
     if test.install is not None:
         interpreter.outside = True if test.first else None
-        items += interpreter.run(test.install, state.copy(), "install")
+        installation = interpreter.run(test.install, state.copy(), INSTALLATION)
+        kept = len(installation) == 1 and isinstance(installation[0], Scope)
+        items += installation if kept else [Scope(INSTALLATION, tuple(installation))]
         interpreter.outside = False
         fails = interpreter.state.dead or interpreter.state.last is False
         state.strays = interpreter.state.strays or interpreter.state.jobs > 0
     state.errexit = True
-    steps = interpreter.run(test.run, state, "run")
+    steps = interpreter.run(test.run, state, STEPS)
     if fails and test.install is not None:
         end = Leave(1, test.install.where(test.install.tree), failed=True)
         steps = [Unreached(tuple(calls(steps))), end]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from attrs import evolve
+
 from callboard.flow.program import (
     Background,
     Call,
@@ -14,6 +16,7 @@ from callboard.flow.program import (
     Scope,
     Unreached,
     Unseen,
+    Word,
     walk,
 )
 
@@ -28,9 +31,21 @@ def acts(items: Sequence[Item]) -> bool:
     return may_call(items) or any(isinstance(each, Join) for each in walk(items))
 
 
+def reports(items: Sequence[Item]) -> bool:
+    """Whether something among the items reports to LAVA."""
+    return any(
+        (isinstance(each, Command) and each.report)
+        or (isinstance(each, Scope) and each.case is not None)
+        for each in walk(items)
+    )
+
+
 def leaves(items: Sequence[Item]) -> bool:
-    """Whether something among the items leaves a scope."""
-    return any(isinstance(each, Leave) for each in walk(items))
+    """Whether something among the items leaves a scope, be it only because a call has failed."""
+    return any(
+        isinstance(each, Leave) or (isinstance(each, Call) and leaves(each.otherwise or ()))
+        for each in walk(items)
+    )
 
 
 def matters(items: Sequence[Item]) -> bool:
@@ -52,14 +67,31 @@ def is_unknown(items: Sequence[Item]) -> bool:
     return any(isinstance(each, Command) and each.unknown for each in walk(items))
 
 
-def closed(title: str, items: Sequence[Item]) -> Iterator[Item]:
-    """The items of a scope; the scope itself is left out unless something leaves it early."""
+def closed(title: str, items: Sequence[Item], *, outermost: bool) -> Iterator[Item]:
+    """The items of a scope; the scope itself is left out unless something leaves it early.
+
+    Args:
+        title: The scope's.
+        items: In it.
+        outermost: Whether nothing is around it: then it matters to LAVA that it is left.
+    """
     if not leaves(items):
         yield from items
-    elif acts(items) or escapes(items):
+    elif outermost or acts(items) or escapes(items) or reports(items):
         yield Scope(title, tuple(items))
     else:
         yield from (each for each in walk(items) if isinstance(each, Command | Unreached))
+
+
+def reported(items: Sequence[Item], case: Word, *, fails: bool) -> Sequence[Item]:
+    """The items that a shell of its own has run, with the test case that tells how it ended."""
+    match items:
+        case [Scope(case=None) as scope] if leaves(items):
+            return (evolve(scope, case=case, fails=fails),)
+        case _ if leaves(items):  # what the shell does at its end may end the job
+            return items
+        case _:
+            return (Scope("--shell", tuple(items), case=case, fails=fails),)
 
 
 def escapes(items: Sequence[Item], depth: int = 1) -> bool:

@@ -21,6 +21,9 @@ lava-add-keys lava-add-sources lava-background-process-start lava-background-pro
 lava-echo-config lava-echo-ipv4 lava-group lava-install-packages lava-role lava-self lava-test-case
 lava-test-event lava-test-feedback lava-test-raise lava-test-reference lava-test-set
 """
+REPORTS = frozenset({"lava-test-set", "lava-test-reference"})
+"""The helpers that report to LAVA besides `lava-test-case`."""
+
 HELPERS = (*CALLS, *_OTHERS.split())
 """The helpers that a test finds on its node."""
 

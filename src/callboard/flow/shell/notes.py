@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from callboard.definition.source import Source
 from callboard.events import Where
-from callboard.flow.program import Command, Item, Obscurity, Unseen
+from callboard.flow.program import Command, Item, Obscurity, Unseen, Word
 from callboard.flow.shell.script import Script
 from callboard.flow.shell.syntax import text_of
 
@@ -40,9 +40,15 @@ class Notes:
         """Note items that have been collected."""
         self._items += items
 
-    def note(self, node: Node, *, unknown: bool = False) -> None:
-        """Note an ordinary command."""
-        self.add(Command(self.shown(text_of(node)), self.where(node), unknown))
+    @property
+    def ends(self) -> bool:
+        """Whether a command that fails here ends the shell."""
+        return True
+
+    def note(self, node: Node, *, unknown: bool = False, report: Sequence[Word] = ()) -> None:
+        """Note an ordinary command, or a helper with the words of its report."""
+        text, where = self.shown(text_of(node)), self.where(node)
+        self.add(Command(text, where, unknown, self.ends, tuple(report)))
 
     def obscure(self, node: Node, reason: str, obscurity: Obscurity = "unseen") -> None:
         """Note that nobody can tell what happens here."""

@@ -1,0 +1,189 @@
+"""A group that runs: journal and actors put together, in real or in virtual time."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import anyio
+from attrs import frozen
+
+from callboard.actors.group import Group, Placement, Rules
+from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
+from callboard.definition.model import Definition
+from callboard.events import FORMAT, DeadLetter, Event, RunEnded, RunStarted, Status
+from callboard.journal import Journal, Mask
+from callboard.report import Job
+from callboard.runtime import ActorRef, ActorSystem
+from callboard.runtime import DeadLetter as Undelivered
+from callboard.sources import secret_values
+
+Observer = Callable[[Event], None]
+"""Is given every event of a run, in order; it must not wait."""
+
+
+@frozen
+class GroupResult:
+    """How a run ended.
+
+    Attributes:
+        status: `complete` if every job is; it follows health only.
+        exit_code: What the command line would exit with.
+        duration_s: How long it took, in seconds.
+        jobs: Every job with its results.
+        directory: Where the run is recorded, None where that is nowhere.
+    """
+
+    status: Status
+    exit_code: int
+    duration_s: float
+    jobs: tuple[Job, ...]
+    directory: Path | None
+
+    def of(self, role: str) -> tuple[Job, ...]:
+        """The jobs of a role, in the order of its nodes.
+
+        Raises:
+            LookupError: No job has that role.
+        """
+        found = tuple(job for job in self.jobs if job.role == role)
+        if not found:
+            roles = ", ".join(dict.fromkeys(job.role for job in self.jobs if job.role))
+            raise LookupError(f"no job has the role '{role}'; there are: {roles or 'no roles'}")
+        return found
+
+
+class LiveGroup:
+    """A group that is running; made by `perform`."""
+
+    def __init__(self, placements: tuple[Placement, ...], journal: Journal) -> None:
+        self._placements = placements
+        self._journal = journal
+        self._group: ActorRef[GroupMessage] | None = None
+        self._interrupted = False
+        self._ended: RunEnded | None = None
+        self._over = anyio.Event()
+        self.log_error: OSError | None = None
+
+    def interrupt(self, reason: str) -> None:
+        """End every job in order; the run then has the status `canceled` and exit code 130.
+
+        Args:
+            reason: Why, as it stands in the jobs' errors.
+        """
+        if self._ended is None:
+            self._interrupted = True
+            self._stop(reason)
+
+    def kill(self) -> None:
+        """End every process of every node now, on top of an interruption."""
+        for placement in self._placements:
+            placement.node.kill()
+
+    async def wait(self) -> RunEnded:
+        """How the run ended; waits until every job has been finalised.
+
+        Raises:
+            RuntimeError: The group itself failed; leaving its context raises its error.
+        """
+        await self._over.wait()
+        if self._ended is None:
+            raise RuntimeError("the group failed before its end")
+        return self._ended
+
+    def start(self, group: ActorRef[GroupMessage]) -> None:
+        """Run the group; for `perform`."""
+        self._group = group
+        group.tell_nowait(RunGroup())
+
+    def log_failed(self, error: OSError) -> None:
+        """The run can't be recorded any more: end it in order, with exit code 3."""
+        self.log_error = error
+        self._stop(f"the event log can't be written: {error}")
+
+    def ended(self, done: GroupDone | None) -> None:
+        """Record how the group ended, as it says itself; for `perform`."""
+        if done is not None:
+            ended = RunEnded(*self._outcome(done), duration_s=self._journal.time_s)
+            self._journal.emit("/group", ended)
+            self._ended = ended
+        self._over.set()
+
+    async def close(self) -> None:
+        """End every job in order, and return when that is done; for `perform`."""
+        self.interrupt("the group was closed")
+        await self._over.wait()
+
+    def _stop(self, reason: str) -> None:
+        if self._group is not None:
+            self._group.tell_nowait(Interrupt(reason))
+
+    def _outcome(self, done: GroupDone) -> tuple[Status, int]:
+        complete = all(health == "complete" for health in done.healths)
+        if self._interrupted:
+            return "canceled", 130
+        if not complete or self.log_error is not None:
+            return "complete" if complete else "incomplete", 3
+        return "complete", 1 if done.failures else 0
+
+
+@contextlib.asynccontextmanager
+async def perform(
+    definition: Definition,
+    name: str,
+    placements: tuple[Placement, ...],
+    sinks: Iterable[Observer],
+    rules: Rules,
+    started_at: str | None = None,
+    order: Callable[[int], int] | None = None,
+) -> AsyncIterator[LiveGroup]:
+    """The group while it runs, from the first event of its log to the last.
+
+    Args:
+        definition: What its jobs are from.
+        name: The group's UUID.
+        placements: Every job with its device.
+        sinks: Are given every event.
+        rules: How the group's coordination works.
+        started_at: When it began, by the calendar; None in virtual time.
+        order: Chooses which of n actors that have something to do is served next; None is first
+            come, first served.
+
+    Raises:
+        OSError: A sink can't take the first event.
+    """
+    journal = Journal(
+        asyncio.get_running_loop().time,  # what anyio.current_time asks, at a third of its price
+        mask=Mask([*definition.secrets.values(), *secret_values(definition)]),
+        sinks=sinks,
+        failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
+    )
+    live = LiveGroup(placements, journal)
+    journal.emit(
+        "/",
+        RunStarted(
+            format=FORMAT,
+            group=name,
+            name=definition.job_name,
+            multinode=definition.multinode,
+            jobs=len(placements),
+            started_at=started_at,
+        ),
+    )
+    if live.log_error is not None:
+        raise live.log_error
+
+    def undelivered(letter: Undelivered) -> None:
+        journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
+
+    async with ActorSystem(on_dead_letter=undelivered, order=order) as system:
+        live.start(
+            system.spawn(
+                lambda: Group(placements, journal, definition.secrets, live.ended, rules), "group"
+            )
+        )
+        try:
+            yield live
+        finally:
+            with anyio.CancelScope(shield=True):
+                await live.close()
