@@ -1,4 +1,7 @@
-"""Ready-to-run groups: LAVA MultiNode definitions for the demo, the tests and the documentation."""
+"""Ready-to-run groups: LAVA MultiNode definitions, and what is expected of their rehearsals.
+
+The group `demo.yaml` is rehearsed by `demo.scenario.yaml`; a group may have several scenarios.
+"""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable

@@ -160,6 +160,7 @@ def test_the_wheel_holds_one_package_with_everything_in_it(tmp_path: Path) -> No
         "definition/schemas/definition.schema.json",
         "definition/schemas/devices.schema.json",
         "report/schemas/run.schema.json",
+        "simulation/schemas/scenario.schema.json",
         "__main__.py",
     ):
         assert f"callboard/{part}" in names

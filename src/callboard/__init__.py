@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from callboard.flow.check import GroupRefused, Verdict, check
     from callboard.live import GroupResult, LiveGroup
     from callboard.running import Setup, open_group, run
+    from callboard.simulation.simulate import SimulationResult, simulate
 
 __all__ = [
     "Definition",
@@ -28,12 +29,14 @@ __all__ = [
     "GroupResult",
     "LiveGroup",
     "Setup",
+    "SimulationResult",
     "Verdict",
     "check",
     "load",
     "open_group",
     "read_devices",
     "run",
+    "simulate",
 ]
 
 _HOMES = {
@@ -44,6 +47,7 @@ _HOMES = {
     "callboard.flow.check": ("GroupRefused", "Verdict", "check"),
     "callboard.live": ("GroupResult", "LiveGroup"),
     "callboard.running": ("Setup", "open_group", "run"),
+    "callboard.simulation.simulate": ("SimulationResult", "simulate"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -48,6 +48,13 @@ def test_a_wait_that_is_hopeless_when_it_is_made_says_so_at_once() -> None:
     assert [each.member for each in hopeless.missing] == [1, 3]
 
 
+def test_a_hopeless_wait_is_found_by_the_first_end_and_not_again_by_the_next() -> None:
+    group = trio()
+    group.sync((2, 1), "s")
+    assert [each.ticket for each in judged(group.leave(1))] == [(2, 1)]
+    assert group.leave(3) == []
+
+
 def test_what_an_ended_member_had_sent_still_counts() -> None:
     group = Coordination([(1, "server"), (2, "client")])
     group.send(1, "x", {"k": "v"})

@@ -4,19 +4,17 @@ import json
 import os
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
 from tests.flow.drawn import demo_log
-from tests.verdicts import expected
+from tests.verdicts import DEFINITIONS, expected
 
 from callboard.report import schema
 
-SCENARIOS = sorted(Path(str(files("callboard.scenarios"))).glob("*.yaml"))
-[DEMO] = [path for path in SCENARIOS if path.stem == "demo"]
+[DEMO] = [path for path in DEFINITIONS if path.stem == "demo"]
 
 
 @pytest.fixture
@@ -42,7 +40,7 @@ def callboard(
     )
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("scenario", DEFINITIONS, ids=lambda path: path.stem)
 def test_every_scenario_is_drawn_before_anything_runs(scenario: Path) -> None:
     ran = callboard(scenario.parent, "flow", scenario.name, "--json")
     assert ran.returncode == 0

@@ -202,6 +202,9 @@ def test_a_run_that_was_killed_can_be_reported(tmp_path: Path) -> None:
         ([], "LAVA job definition"),
         (["definition", "--json"], "LAVA job definition"),
         (["devices"], "Devices file of callboard"),
+        (["model"], "Model of callboard"),
+        (["faults"], "Faults file of callboard"),
+        (["scenario", "--json"], "Scenario of callboard"),
     ],
 )
 def test_schema_prints_a_schema_with_json_and_without(

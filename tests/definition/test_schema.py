@@ -28,6 +28,7 @@ WRITTEN = [
     path
     for folder in ("scenarios", "tests/definition/good", "tests/conformance/definitions")
     for path in sorted((ROOT / folder).glob("*.yaml"))
+    if not path.name.endswith(".scenario.yaml")
 ]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLE = re.compile(r"^```yaml\n((job_name|devices):.*?)^```", re.MULTILINE | re.DOTALL)

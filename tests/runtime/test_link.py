@@ -592,8 +592,9 @@ async def test_who_tells_waits_while_too_much_is_on_its_way() -> None:
         await anyio.lowlevel.checkpoint()
         assert not any(isinstance(each, Message) and each.number > 2 for each in wire.carried)
         wire.mended = True
-        while await link.ref.ask(Question(1, 4)) != (1, 3):
-            await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(5):
+            while await link.ref.ask(Question(1, 4)) != (1, 3):
+                await anyio.lowlevel.checkpoint()
 
 
 @pytest.mark.asyncio

@@ -19,6 +19,7 @@ P = ParamSpec("P")
 _VERBS = {
     "run": "Run the group that a definition describes, to its end.",
     "check": "Prove that a group finishes, or show which calls never return.",
+    "simulate": "Rehearse a group in virtual time: seeds, faults, any number of nodes.",
     "describe": "Show the jobs that a definition splits into, and what each would do.",
     "flow": "Draw who calls what in which order, and who waits for whom.",
     "report": "Derive all reports in a run directory again, from its event log.",

@@ -378,6 +378,59 @@ CB184 misspelt helper
 CB185 words too many
     `lava-wait` and `lava-sync` take an ID, `lava-wait-all` a role behind it. callboard leaves out
     what follows; LAVA takes it for an error of the test, and ends the job.
+CB200 bad duration
+    Models and faults give times as numbers of seconds, or as one distribution:
+    `{uniform: [low, high]}`, `{normal: [mean, deviation]}`, `{exponential: mean}`,
+    `{triangular: [low, mode, high]}`.
+CB201 time out of range
+    A time is not negative, and at most a thousand million seconds.
+CB202 bad parameters of a distribution
+    `uniform` takes two numbers, low and high; `normal` two, mean and deviation; `exponential` one,
+    the mean; `triangular` three, low, mode and high. None is larger than the one that limits it.
+CB203 bad probability
+    A probability is a number from 0, never, to 1, always.
+CB204 rule without effect
+    A rule of a model says what holds for the parts that it names: `takes` or `fails` of actions and
+    steps, `ways` or `way` of conditions.
+CB205 bad weights
+    `ways` lists a weight for each way of a condition in the order written, and `way` names one
+    of them by its number, from 1. One weight at least is more than 0.
+CB206 bad target
+    A fault happens to `client`, all nodes of the role; to `{role: client, node: 2}`, counted from
+    1; to `{any: client}`, one that the seed chooses; or to each of a list of these.
+CB207 bad moment
+    `at` names one moment: `{time: 30}` in virtual seconds, or `{action: …}`, `{step: …}` or
+    `{call: …}`, just before the node comes to it.
+CB208 bad fault
+    Each item of `faults` is one fault, named by its first key: `kill: client`.
+CB209 bad seeds
+    Seeds are whole numbers from 0: `7`, `1..100` with both ends, or `[1, 5]`. A command takes up to
+    ten million of them.
+CB210 no such role
+    A rule, fault or expectation names a role that the definition doesn't have.
+CB211 matches nothing
+    A rule of a model is about an action, step, condition, loop or test that the definition
+    doesn't have, so it would do nothing. `callboard describe` lists actions; commands are named
+    as they are written, and `*` and `?` stand for any text and any character.
+CB212 no such way
+    A condition has fewer ways than the model gives weights, or than the number of the one chosen.
+CB213 no such node
+    Nodes are counted from 1 within their role.
+CB214 fault never happens
+    Nobody comes to the moment of the fault, or it has no effect there, so a rehearsal with it is
+    one without.
+CB215 expectation can't be read
+    Results are named `suite/case`, and calls `role: call`, as in `client: lava-wait ready`.
+CB216 expectation never holds
+    What is expected does not fit the definition: a suite or a call that it doesn't have, or a
+    number of nodes that the role doesn't have.
+CB217 nothing expected
+    A scenario without `check` and `expect` holds whatever happens.
+CB230 no recording
+    The directory has no event log of a run that can be read, so there is nothing to replay.
+CB231 recording of another group
+    A replay needs at least one recorded node of every role. Roles may have other counts than in
+    the run, but their names are the same.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -406,8 +459,11 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in range(100, 117))
+RUN_CODES = frozenset(f"CB{number}" for number in (*range(100, 117), 230, 231))
 """Those that only appear when a command is carried out, not when a definition is read."""
 
 FLOW_CODES = frozenset(f"CB{number}" for number in range(160, 186))
 """Those of the flow of a group (`callboard.flow.diagnosis`), not of its definition."""
+
+REHEARSAL_CODES = frozenset(f"CB{number}" for number in range(200, 230))
+"""Those of models, faults and scenarios (`callboard.simulation`)."""

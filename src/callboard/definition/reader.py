@@ -250,14 +250,18 @@ class Section:
         """Keys that are known, but not read here."""
         self._asked.update(keys)
 
-    def close(self) -> None:
-        """Warns of every key that nobody asked for."""
+    def close(self, *, strict: bool = False) -> None:
+        """Warns of every key that nobody asked for; with `strict` they are errors."""
         unused = sorted(self._asked - self._entries.keys())
         for key, _ in self.node.pairs:
             if key.text not in self._asked:
                 near = None if self.findings.full else did_you_mean(key.text, unused)
                 message = f"{self.title} has no use for `{key.text[:60]}`"
-                self.warning("CB025", key, message, near or "it is ignored")
+                if strict:
+                    known = ", ".join(sorted(self._asked)[:_LISTED])
+                    self.error("CB025", key, message, near or f"it can have {known}")
+                else:
+                    self.warning("CB025", key, message, near or "it is ignored")
 
     def error(self, code: str, at: Node, message: str, hint: str | None = None) -> None:
         """Adds an error about this map."""
