@@ -247,8 +247,10 @@ def test_a_task_that_failed_unseen_is_logged(caplog: pytest.LogCaptureFixture) -
 
 def test_ctrl_c_ends_a_run_that_would_not_end() -> None:
     program = (
-        "import anyio\n"
+        "import anyio, signal\n"
         "from callboard.runtime import run_virtual\n"
+        # What a shell starts in the background ignores it, and so do its children.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "async def main():\n"
         "    print('begun', flush=True)\n"
         "    try:\n"
