@@ -249,12 +249,12 @@ class VirtualLoop(OfflineLoop):
         self._timers.clear()
 
     def _run_batch(self) -> None:
-        batch = self._ready
+        # First: what a signal's handler makes ready meanwhile must not get lost.
+        batch, self._ready = self._ready, []
         if len(batch) > 1:
             batch = in_order(batch, self._draw)
         elif not batch:
             batch = self._wait()
-        self._ready = []
         left = iter(batch)
         try:
             for handle in left:
