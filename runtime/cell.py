@@ -65,7 +65,6 @@ class Cell:
         "_restarts",
         "_scope",
         "_supervision",
-        "_task",
         "_timer_number",
         "_timers",
         "_urgent",
@@ -77,6 +76,7 @@ class Cell:
         "parent",
         "sender",
         "system",
+        "task",
         "watchers",
         "winding_down",
     )
@@ -123,7 +123,7 @@ class Cell:
         self._feeds = 0
         self._hard = False
         self._failed: Exception | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
         self._scope: anyio.CancelScope | None = None
         self._over: list[asyncio.Future[None]] = []
 
@@ -267,7 +267,7 @@ class Cell:
     @property
     def serving(self) -> bool:
         """Whether it is the task that serves this actor that runs."""
-        return self._task is not None and self._task is asyncio.current_task()
+        return self.task is not None and self.task is asyncio.current_task()
 
     # What its worker does
 
@@ -281,7 +281,7 @@ class Cell:
 
         It is left when a hook has raised, when the actor is to end, and by cancellation.
         """
-        self._task, self._scope = worker.task, worker.scope
+        self.task, self._scope = worker.task, worker.scope
         handled = 0
         try:
             actor = self._actor
@@ -317,12 +317,12 @@ class Cell:
         except Exception as error:  # whatever a hook raises is the actor's failure
             self._fail(error)
         finally:
-            self._task = self._scope = None
+            self.task = self._scope = None
         return handled
 
     async def wind_down(self, worker: "Worker") -> None:
         """End a life that has failed, or the last one."""
-        self._task = worker.task
+        self.task = worker.task
         try:
             if self._restarting:
                 self._restarting = False
@@ -333,7 +333,7 @@ class Cell:
                 await self._end()
             self.winding_down = False
         finally:
-            self._task = None
+            self.task = None
 
     async def _handle_urgent(self, actor: Actor[Any], message: object) -> None:
         match message:

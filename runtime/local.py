@@ -59,7 +59,7 @@ class LocalRef(ActorRef[Any]):
         cell = self.cell
         if cell.ending:
             raise ActorStopped(cell.address)
-        if cell.serving:
+        if cell.task is not None and cell.serving:  # mostly nobody serves it: no look at the loop
             raise RuntimeError(f"{cell.address} can't ask itself: it would never answer")
         loop = cell.system.loop  # to look it up each time takes 0.1 us
         future: asyncio.Future[R] = loop.create_future()
