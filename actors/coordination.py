@@ -66,8 +66,8 @@ class _Queue:
     excused: int = 0
 
 
-_Place = tuple[Ticket, _Queue]
-"""A request, and where it waits."""
+_Place = tuple[Ticket, _Queue, "_Place | None"]
+"""A request, where it waits, and the same of the request that its member made before it."""
 
 
 @define
@@ -124,7 +124,7 @@ class Coordination:
         self._messages: defaultdict[str, _Messages] = defaultdict(_Messages)
         self._syncs: dict[str, _Sync] = {}
         self._starts: defaultdict[str, _Starts] = defaultdict(_Starts)
-        self._waiting: dict[int, tuple[_Place, ...]] = {}
+        self._waiting: dict[int, _Place] = {}
         self._queues: dict[_Queue, None] = {}
         self._abandoned: dict[_Queue, None] = {}
         self._ended: set[int] = set()
@@ -138,17 +138,12 @@ class Coordination:
     @property
     def waiting(self) -> frozenset[Ticket]:
         """The requests that have neither been granted nor withdrawn."""
-        return frozenset(ticket for own in self._waiting.values() for ticket, _ in own)
-
-    @property
-    def stuck(self) -> bool:
-        """Whether all living members wait, so that nobody can act who doesn't work aside."""
-        return 0 < len(self._waiting) == self._alive
+        return frozenset(ticket for member in self._waiting for ticket, _ in self._places(member))
 
     @property
     def suspicious(self) -> bool:
-        """Whether `presumed` would find any."""
-        return self.stuck or bool(self._abandoned)
+        """Whether `presumed` would find any: all living members wait, or some for nobody."""
+        return 0 < len(self._waiting) == self._alive or bool(self._abandoned)
 
     # Requests
 
@@ -259,7 +254,7 @@ class Coordination:
             The members that it was waiting for; any of them would have done for a wait. Empty
             when the request wasn't waiting, or somebody is to blame, for then they are known.
         """
-        queue = dict(self._waiting.get(ticket[0], ())).get(ticket)
+        queue = dict(self._places(ticket[0])).get(ticket)
         if queue is None:
             return ()
         if to_blame:
@@ -284,7 +279,7 @@ class Coordination:
         self._ended.add(member)
         self._ended_in[None].append(member)
         self._ended_in[role].append(member)
-        own = self._waiting.get(member, ())
+        own = list(self._places(member))[::-1]
         for ticket, queue in own:
             self._dequeue(ticket, queue)
         self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
@@ -296,8 +291,11 @@ class Coordination:
     # Waits that can't be satisfied
 
     def presumed(self) -> list[Ticket]:
-        """The requests that are presumably hopeless now, whether they were reported or not."""
-        queues = self._queues if self.stuck else self._abandoned
+        """The requests that are presumably hopeless now, whether they were reported or not.
+
+        Where all living members wait, nobody can act who doesn't work aside.
+        """
+        queues = self._queues if len(self._waiting) == self._alive else self._abandoned
         return [ticket for queue in queues for ticket in queue.tickets]
 
     @property
@@ -383,10 +381,9 @@ class Coordination:
     def _state(self, member: int) -> MemberState:
         if member in self._ended:
             return "ended"
-        own = self._waiting.get(member)
-        if own is None:
+        if member not in self._waiting:
             return "running"
-        delayed = all(queue.kind == "start" for _, queue in own)
+        delayed = all(queue.kind == "start" for _, queue in self._places(member))
         return "delayed" if delayed else "waiting"
 
     def _missing(self, queue: _Queue) -> Iterator[int]:
@@ -414,10 +411,15 @@ class Coordination:
                 self._abandoned[queue] = None
         queue.tickets[ticket] = None
         member = ticket[0]
-        own = self._waiting.get(member)
-        place = (ticket, queue)
-        self._waiting[member] = (place,) if own is None else (*own, place)
+        self._waiting[member] = (ticket, queue, self._waiting.get(member))
         return self._certain(queue, [ticket]) if self._ended else []
+
+    def _places(self, member: int) -> Iterator[tuple[Ticket, _Queue]]:
+        """The requests of `member` that wait, and where; the last one first."""
+        place = self._waiting.get(member)
+        while place is not None:
+            ticket, queue, place = place
+            yield ticket, queue
 
     def _dequeue(self, ticket: Ticket, queue: _Queue) -> None:
         del queue.tickets[ticket]
@@ -433,9 +435,9 @@ class Coordination:
         """Their members don't wait for them any more."""
         waiting = self._waiting
         for ticket in tickets:
-            own = waiting.pop(ticket[0])
-            if len(own) > 1:
-                waiting[ticket[0]] = tuple(each for each in own if each[0] != ticket)
+            last = waiting.pop(ticket[0])
+            if last[2] is not None and (others := _without(ticket, last)):
+                waiting[ticket[0]] = others
         if self._reported:
             self._reported.difference_update(tickets)
 
@@ -469,3 +471,11 @@ class Coordination:
     def _refuse_role(self, ticket: Ticket, role: str) -> list[Effect]:
         known = ", ".join(sorted(self._counts))
         return [Refusal(ticket, f"no node of this group has the role '{role}' (it has {known})")]
+
+
+def _without(ticket: Ticket, last: _Place | None) -> _Place | None:
+    """The same requests of a member but for one."""
+    if last is None:
+        return None
+    own, queue, before = last
+    return before if own == ticket else (own, queue, _without(ticket, before))

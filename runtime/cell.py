@@ -27,10 +27,6 @@ R = TypeVar("R")
 # Looked up once: subscripting costs as much as making the stream.
 _create_stream = anyio.create_memory_object_stream[Any]
 
-_MANY_DEFERRED = 4
-"""Reply slots that are kept before those whose askers have been answered are dropped; later it
-is twice as many as there were open ones."""
-
 
 @frozen
 class _Escalated:
@@ -115,8 +111,8 @@ class Cell:
         self._urgent: deque[object] | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._timer_number = 0
-        self._deferred: dict[Reply[Any], None] = {}
-        self._many_deferred = _MANY_DEFERRED
+        self._deferred: list[Reply[Any]] = []
+        self._many_deferred = 1
         self._current: Reply[Any] | None = None
         self._restarts: list[float] = []
         self._restarting = False
@@ -172,13 +168,10 @@ class Cell:
         if reply is None or reply.message is not message:
             raise LookupError(f"{self.address} is not handling {message!r} as a request")
         self._current = None
-        deferred = self._deferred
-        if len(deferred) >= self._many_deferred:
-            for each in [each for each in deferred if not each.open]:
-                del deferred[each]
-            self._many_deferred = max(_MANY_DEFERRED, 2 * len(deferred))
-        deferred[reply] = None
-        reply.keeper = deferred
+        if len(self._deferred) >= self._many_deferred:  # forget those that were answered
+            self._deferred = [each for each in self._deferred if each.open]
+            self._many_deferred = max(1, 2 * len(self._deferred))
+        self._deferred.append(reply)
         return reply
 
     def pipe(
@@ -444,7 +437,7 @@ class Cell:
 
     def _fail_requests(self, error: Exception) -> None:
         """Fail what has come and isn't answered yet."""
-        replies, self._deferred = [*self._deferred], {}
+        replies, self._deferred = self._deferred, []
         if self._current is not None:
             replies.append(self._current)
             self._current = None

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from callboard.runtime.errors import AskTimeout
 from callboard.runtime.messages import Outcome, Request
@@ -112,14 +112,10 @@ class Reply(Generic[R]):
     so is a second one.
     """
 
-    __slots__ = ("_future", "keeper", "message")
-
-    keeper: "dict[Reply[Any], None] | None"
-    """Where the actor keeps it that answers later, until it has answered."""
+    __slots__ = ("_future", "message")
 
     def __init__(self, message: Request[R], future: "asyncio.Future[R]") -> None:
         self.message = message
-        self.keeper = None
         self._future = future
 
     @property
@@ -131,8 +127,6 @@ class Reply(Generic[R]):
         """Answer with `value`; never waits."""
         if not self._future.done():
             self._future.set_result(value)
-        if self.keeper is not None:
-            self.keeper.pop(self, None)
 
     def fail(self, error: Exception) -> None:
         """Answer with an exception, which the asker's `ask` raises; never waits."""
@@ -168,7 +162,6 @@ class PipedReply(Reply[R]):
         timeout_s: float | None,
     ) -> None:
         self.message = message
-        self.keeper = None
         self.asker = asker
         self._wrap = wrap
         self._watcher = watcher
@@ -202,6 +195,4 @@ class PipedReply(Reply[R]):
         self._outcome = outcome
         if self._timer is not None:
             self._timer.cancel()
-        if self.keeper is not None:
-            self.keeper.pop(self, None)
         self._watcher.post(self)

@@ -256,7 +256,7 @@ class TwoGroups(RuleBasedStateMachine):
     @invariant()
     def a_group_in_which_all_wait_is_presumed_to_be_stuck(self) -> None:
         for coordination, model in self.groups:
-            assert coordination.stuck == model.stuck() == coordination.suspicious
+            assert coordination.suspicious == model.stuck()
             found = coordination.presumed()
             assert set(found) == (set(model.waiting) if model.stuck() else set())
             for each in coordination.judge(found):

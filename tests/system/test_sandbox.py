@@ -391,7 +391,7 @@ def test_sockets_in_run_are_out_of_reach(callboard: Callboard) -> None:
 def test_nothing_is_left_of_a_callboard_that_is_killed(anybody: Callboard, events: int) -> None:
     steps = ["setsid sh -c 'trap \"\" HUP TERM; sleep 4711' &", "echo x > /etc/left", "sleep 600"]
     path = anybody.write(definition({"a": [Test("t", steps)], "b": [Test("t", steps)]}))
-    mounts = Path("/proc/self/mounts").read_text()
+    mounts, cgroups = Path("/proc/self/mounts").read_text(), _cgroups()
     process = anybody.start("run", str(path), "--json", "-o", str(anybody.folder / "run"))
     log = anybody.folder / "run/events.jsonl"
     deadline_s = time.monotonic() + 30
@@ -406,7 +406,7 @@ def test_nothing_is_left_of_a_callboard_that_is_killed(anybody: Callboard, event
         select.select([], [], [], 0.01)  # processes of others: there is no event to wait for
     assert Path("/proc/self/mounts").read_text() == mounts
     assert not Path("/etc/left").exists()
-    while _cgroups():
+    while _cgroups() - cgroups:
         assert time.monotonic() < deadline_s, "cgroups are left"
         select.select([], [], [], 0.01)  # those of another test may just be made or removed
 
@@ -452,17 +452,20 @@ def test_a_holder_that_hangs_does_not_keep_a_run_from_ending(callboard: Callboar
     assert process.returncode == 130, (stdout, stderr)
 
 
-def _cgroups() -> list[str]:
+def _cgroups() -> set[str]:
     """Cgroups of runs that have ended; those of other tests that are running are locked."""
     import fcntl
 
-    left = []
-    for folder in Path("/sys/fs/cgroup").rglob("callboard-*"):
+    left = set[str]()
+    # Not `rglob`, which fails where a cgroup is removed while it looks.
+    for folder in (Path(at) for at, _, _ in os.walk("/sys/fs/cgroup")):
+        if not folder.name.startswith("callboard-"):
+            continue
         with contextlib.suppress(OSError):
             lock = os.open(folder, os.O_RDONLY)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.append(str(folder))
+                left.add(str(folder))
             finally:
                 os.close(lock)
     return left
