@@ -1,5 +1,6 @@
 """The Python interface: real groups in this process."""
 
+from contextlib import aclosing
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests.system.harness import Test, definition
 import callboard
 from callboard.actors.drivers.sandboxed import SandboxedNode
 from callboard.definition import read_text
-from callboard.events import CallMade, Event, JobEnded, RunEnded, RunStarted
+from callboard.events import CallMade, Event, JobEnded, RunEnded, RunStarted, read_log
 
 pytestmark = pytest.mark.asyncio
 
@@ -154,3 +155,24 @@ async def test_groups_can_be_run_one_after_the_other(tmp_path: Path) -> None:
         result = await callboard.run(scenario("single"), tmp_path / str(number))
         assert result.status == "complete"
         assert result.jobs[0].id == 1 + number
+
+
+async def test_events_come_as_they_happen_and_end_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with callboard.open_group(scenario("wait-all")) as group:
+        kinds = [event.kind async for event in group.events()]
+        assert [event async for event in group.events()] == []
+    [directory] = (tmp_path / "callboard-runs").iterdir()
+    assert group.directory == directory.relative_to(tmp_path)
+    logged = [event.kind for event in read_log(directory / "events.jsonl")]
+    assert kinds == logged[1:]  # the first one is there before the group is
+    assert kinds[-1] == "run-ended"
+
+
+async def test_who_stops_listening_holds_nobody_up(tmp_path: Path) -> None:
+    async with callboard.open_group(scenario("wait-all"), callboard.Setup(tmp_path)) as group:
+        async with aclosing(group.events()) as events:
+            assert (await anext(events)).kind == "job-created"
+        assert (await group.wait()).status == "complete"

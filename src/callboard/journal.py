@@ -125,6 +125,10 @@ class Journal:
         self._failed = failed
         self._seq = 0
 
+    def add(self, sink: Callable[[Event], None]) -> None:
+        """Give `sink` every event from now on."""
+        self._sinks = (*self._sinks, sink)
+
     @property
     def listening(self) -> bool:
         """Whether anybody gets what is emitted; if not, it needn't be put into words."""

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
 from callboard.actors.group import Group, Placement, Rules
@@ -54,7 +57,12 @@ class GroupResult:
 
 
 class LiveGroup:
-    """A group that is running; made by `perform`."""
+    """A group that is running; made by `perform`.
+
+    Attributes:
+        directory: Where it is recorded, None where that is nowhere.
+        log_error: Why it can't be recorded any more, None as long as it can.
+    """
 
     def __init__(self, placements: tuple[Placement, ...], journal: Journal) -> None:
         self._placements = placements
@@ -63,7 +71,22 @@ class LiveGroup:
         self._interrupted = False
         self._ended: RunEnded | None = None
         self._over = anyio.Event()
+        self._listeners: list[MemoryObjectSendStream[Event]] = []
+        self.directory: Path | None = None
         self.log_error: OSError | None = None
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Every event from now on, up to the end of the run.
+
+        The group does not wait for who takes them: what is not taken yet is kept in memory.
+        """
+        send, receive = anyio.create_memory_object_stream[Event](math.inf)
+        if self._over.is_set():
+            send.close()
+        else:
+            self._listeners.append(send)
+            self._journal.add(partial(_pass_on, send))
+        return _taken(receive)
 
     def interrupt(self, reason: str) -> None:
         """End every job in order; the run then has the status `canceled` and exit code 130.
@@ -108,6 +131,8 @@ class LiveGroup:
             self._journal.emit("/group", ended)
             self._ended = ended
         self._over.set()
+        for listener in self._listeners:
+            listener.close()
 
     async def close(self) -> None:
         """End every job in order, and return when that is done; for `perform`."""
@@ -125,6 +150,18 @@ class LiveGroup:
         if not complete or self.log_error is not None:
             return "complete" if complete else "incomplete", 3
         return "complete", 1 if done.failures else 0
+
+
+def _pass_on(stream: MemoryObjectSendStream[Event], event: Event) -> None:
+    # Who listened has gone, or the run has ended: then nobody misses it.
+    with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        stream.send_nowait(event)
+
+
+async def _taken(stream: MemoryObjectReceiveStream[Event]) -> AsyncGenerator[Event, None]:
+    with stream:
+        async for event in stream:
+            yield event
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 import contextlib
 import datetime as dt
+import itertools
+import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
@@ -31,6 +33,9 @@ from callboard.reservation import reserve
 from callboard.sources import Policy, fetch
 from callboard.state import take_job_ids
 
+RUNS = Path("callboard-runs")
+"""Where runs are recorded that name no directory, below the working folder."""
+
 MOST_NODES = 100_000
 """Nodes that a group may have to be run."""
 
@@ -41,6 +46,7 @@ class Setup:
 
     Attributes:
         directory: Where the run is recorded; it holds no log, and is made if it is not there.
+            None makes a new one below `RUNS`.
         devices: The devices to choose from; None gives every node a device of its own.
         first_id: Id of the first job; None takes the next free ones.
         strict: Refuse definitions of which a driver would skip a part.
@@ -51,7 +57,7 @@ class Setup:
         check: Refuse a group of which it is proved that it can't finish.
     """
 
-    directory: Path
+    directory: Path | None = None
     devices: DevicesFile | None = None
     first_id: int | None = None
     strict: bool = False
@@ -60,6 +66,22 @@ class Setup:
     sandbox: bool = True
     sources: Policy = field(factory=Policy)
     check: bool = True
+
+
+def new_directory(name: str) -> Path:
+    """Make a directory below `RUNS` for a run, called by time and job, which no other run gets.
+
+    Raises:
+        OSError: It can't be made.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
+    base = f"{dt.datetime.now().astimezone():%Y%m%d-%H%M%S}-{safe}"
+    for number in itertools.count(1):
+        path = RUNS / (f"{base}-{number}" if number > 1 else base)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+    raise AssertionError("numbers never end")
 
 
 def problems(
@@ -88,7 +110,7 @@ def _too_many(definition: Definition) -> Diagnostic:
 @contextlib.asynccontextmanager
 async def open_group(
     definition: Definition,
-    setup: Setup,
+    setup: Setup = Setup(),
     *,
     observers: Iterable[Observer] = (),
     waiting: Callable[[frozenset[str]], None] = lambda _busy: None,
@@ -135,13 +157,15 @@ async def open_group(
         placements = tuple(
             Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
         )
-        setup.directory.mkdir(parents=True, exist_ok=True)
-        log = resources.enter_context(contextlib.closing(LogFile(setup.directory / LOG_NAME)))
+        directory = setup.directory or new_directory(definition.job_name)
+        directory.mkdir(parents=True, exist_ok=True)
+        log = resources.enter_context(contextlib.closing(LogFile(directory / LOG_NAME)))
         senders = senders_of(verdict.extraction.programs)
         rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
         started_at = dt.datetime.now(dt.UTC).isoformat()
         sinks: list[Observer] = [log, *observers]
         async with perform(definition, name, placements, sinks, rules, started_at) as live:
+            live.directory = directory
             yield live
 
 
@@ -161,7 +185,7 @@ async def _nodes(
 
 async def run(
     definition: Definition,
-    directory: str | Path,
+    directory: str | Path | None = None,
     *,
     devices: DevicesFile | None = None,
     first_id: int | None = None,
@@ -172,7 +196,8 @@ async def run(
 
     Args:
         definition: What to run.
-        directory: Where to record the run; made if it does not exist.
+        directory: Where to record the run; made if it does not exist. None makes a new one
+            below `RUNS`.
         devices: The devices to choose from; None gives every node a device of its own.
         first_id: Id of the first job; None takes the next free ones.
         check: Refuse a group of which it is proved that it can't finish.
@@ -185,14 +210,16 @@ async def run(
         SandboxUnavailable: This machine can't make throw-away nodes.
         OSError: The directory can't be written.
     """
-    setup = Setup(Path(directory), devices=devices, first_id=first_id, check=check)
+    where = None if directory is None else Path(directory)
+    setup = Setup(where, devices=devices, first_id=first_id, check=check)
     if found := problems(definition, devices):
         raise DefinitionError(found)
     async with open_group(definition, setup, observers=observers) as group:
         ended = await group.wait()
         if group.log_error is not None:
             raise group.log_error
-    derived = derive(setup.directory)
+    assert group.directory is not None, "a real run is recorded"
+    derived = derive(group.directory)
     return GroupResult(
-        ended.status, ended.exit_code, ended.duration_s, derived.jobs, setup.directory
+        ended.status, ended.exit_code, ended.duration_s, derived.jobs, group.directory
     )

@@ -2,12 +2,9 @@
 
 import contextlib
 import functools
-import itertools
 import os
-import re
 import signal
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -29,12 +26,11 @@ from callboard.flow.check import GroupRefused
 from callboard.live import LiveGroup
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
-from callboard.running import Setup, open_group, problems
+from callboard.running import RUNS, Setup, new_directory, open_group, problems
 from callboard.sources import Policy, SourcesFailed
 from callboard.state import state_directory
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_FOLDER = Path("callboard-runs")
 
 
 @verb("run")
@@ -139,7 +135,6 @@ def command(
     _refuse_unsupported(network, coordinator, nats)
     found, _ = definition(file, said, strict=strict)
     setup = Setup(
-        Path(directory) if directory else _FOLDER,
         devices=devices_file(devices, said),
         first_id=first_id,
         strict=strict,
@@ -154,12 +149,13 @@ def command(
     if no_sandbox:
         text = "nodes are shells on this machine itself and can change it (--no-sandbox)"
         said.note(f"callboard: warning: {text}", style="yellow")
-    made = _make(setup.directory)
+    made = _make(Path(directory) if directory else RUNS)
     if not directory:
-        setup = evolve(setup, directory=_make_new(found.job_name))
-        made.insert(0, setup.directory)
+        made.insert(0, _make_new(found.job_name))
+    where = Path(directory) if directory else made[0]
+    setup = evolve(setup, directory=where)
     try:
-        return anyio.run(_Execution(found, setup, said, view(said), junit).run)
+        return anyio.run(_Execution(found, setup, where, said, view(said), junit).run)
     except _NotStarted as error:
         _remove(made)
         raise error.refusal from error
@@ -186,10 +182,17 @@ class _Execution:
     """One run, from its start to its summary."""
 
     def __init__(
-        self, definition: Definition, setup: Setup, said: Output, view: View, junit: str | None
+        self,
+        definition: Definition,
+        setup: Setup,
+        directory: Path,
+        said: Output,
+        view: View,
+        junit: str | None,
     ) -> None:
         self._definition = definition
         self._setup = setup
+        self._directory = directory
         self._said = said
         self._view = view
         self._junit = Path(junit) if junit else None
@@ -259,13 +262,12 @@ class _Execution:
                 os._exit(INTERRUPTED)
 
     def _report(self, code: int, *, failed: bool) -> int:
-        directory = self._setup.directory
         try:
-            run = derive(directory, junit_file=self._junit)
+            run = derive(self._directory, junit_file=self._junit)
         except OSError as error:
             if not failed:
                 self._error(f"the reports can't be written: {error}")
-            run = fold(read_log(directory / LOG_NAME))
+            run = fold(read_log(self._directory / LOG_NAME))
             code = code if code == INTERRUPTED else 3
         try:
             self._show(run, code)
@@ -278,11 +280,10 @@ class _Execution:
         return code
 
     def _show(self, run: Run, code: int) -> None:
-        directory = self._setup.directory
         if self._said.json:
-            self._said.document(document(run, directory) | {"exit_code": code})
+            self._said.document(document(run, self._directory) | {"exit_code": code})
         else:
-            summary(run, directory, self._said.console)
+            summary(run, self._directory, self._said.console)
 
     def _error(self, text: str) -> None:
         self._said.note(f"callboard: error: {text}", style="red")
@@ -330,19 +331,11 @@ def _refuse_unsupported(network: str, coordinator: str | None, nats: str | None)
 
 
 def _make_new(name: str) -> Path:
-    """Make a directory named by time and job, which no other run gets."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
-    base = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{safe}"
-    names = (f"{base}-{number}" if number > 1 else base for number in itertools.count(1))
-    for path in map(_FOLDER.joinpath, names):
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        return path
-    raise AssertionError("names never end")
+    """Make the default directory of a run."""
+    try:
+        return new_directory(name)
+    except OSError as error:
+        raise _unwritable(Path(error.filename or RUNS), error) from error
 
 
 def _make(directory: Path) -> list[Path]:
