@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 JOBS ?= auto
+# `make test PROVISION=1` first installs Debian packages and starts the network of containers.
+PROVISION ?=
 
-.PHONY: demo test test-long lint format bench clean venv
+.PHONY: demo test test-long lint format bench bench-lxc clean venv
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -26,6 +28,7 @@ demo: $(READY)
 	$(BIN)/callboard run scenarios/demo.yaml
 
 test: $(READY)
+	$(if $(PROVISION),tests/provision.sh)
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not long'
 
 test-long: $(READY)
@@ -42,6 +45,9 @@ format: $(READY)
 
 bench: $(PEERS)
 	$(BIN)/python -m benchmarks
+
+bench-lxc: $(READY)
+	$(BIN)/python -m benchmarks --strict containers
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,9 +10,12 @@ from attrs import define, evolve, field
 from callboard.actors.calls import Calls
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ActionError, Bug, Canceled, JobError
+from callboard.actors.lxc.delivery import is_delivered
+from callboard.actors.lxc.messages import RunDeviceCommands
+from callboard.actors.lxc.work import ask
 from callboard.actors.messages import ActionDone, ActionMessage, Done, GiveUp, JobData, Run
 from callboard.actors.work import IDLE, OWN, RECORDED, WORK
-from callboard.definition.calls import calls_after, calls_before
+from callboard.definition.calls import LXC, calls_after, calls_before
 from callboard.definition.model import Call, PipelineAction
 from callboard.events import ActionEnded, ActionStarted, Failure, Message, Result
 from callboard.runtime import Actor, ActorRef, ActorStopped, Outcome, Reply
@@ -172,12 +175,25 @@ class Action(Actor[ActionMessage]):
             await self.job.protocol.tell(GiveUp())
         raise self.overdue()
 
+    async def _call_container(self, deadline_s: float) -> None:
+        """Make the calls of the LXC protocol; raises ActionError and OSError."""
+        requests = [each.request for each in self.plan.calls if each.protocol == LXC]
+        if not requests:
+            return
+        with anyio.CancelScope(deadline=deadline_s) as scope:
+            for request in requests:
+                await ask(self.job, RunDeviceCommands(request))
+        if scope.cancelled_caught:
+            raise self.overdue()
+
     async def _enter(self, course: _Course) -> None:
         """The calls that come first, then the work; a leaf that the driver can't do has none."""
         plan = self.plan
-        if not plan.children and plan.name not in OWN:
+        delivers = self.job.download is not None and is_delivered(self.job.job, plan)
+        if not (plan.children or plan.name in OWN or delivers):
             course.skipped = self.job.node.unable(plan.name)
         course.data = await self.call(calls_before(plan), course.data, course.deadline_s)
+        await self._call_container(course.deadline_s)
         if course.skipped is not None:
             await self._conclude(course, Done(course.data))
         else:
@@ -244,7 +260,7 @@ class Action(Actor[ActionMessage]):
 
     def _idles(self, plan: PipelineAction) -> bool:
         nothing = plan.name in IDLE and not (plan.children or plan.calls)
-        return nothing and self.job.node.idles(plan)
+        return nothing and self.job.system(plan.namespace).idles(plan)
 
     def _pass_by(self, plan: PipelineAction) -> None:
         """Record a child that has nothing to do."""
@@ -289,7 +305,7 @@ class Action(Actor[ActionMessage]):
 
     async def _work(self, data: JobData, deadline_s: float) -> JobData:
         work = WORK.get(self.plan.name)
-        performance = self.job.node.perform(self.plan)
+        performance = self.job.system(self.plan.namespace).perform(self.plan)
         if work is None and performance is None:
             return data
         with anyio.CancelScope(deadline=deadline_s) as scope:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
-from callboard.actors.drivers import Node
+from callboard.actors.drivers import Container, Node, System
+from callboard.actors.lxc.download import Download
+from callboard.actors.lxc.messages import LxcMessage
 from callboard.actors.members import Member
 from callboard.actors.messages import ActionMessage, JobMessage, ProtocolMessage
+from callboard.actors.overlay import Access
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef
@@ -25,7 +28,11 @@ class JobContext:
         owner: The job actor.
         action: Makes the actor of an action.
         protocol: The MultiNode protocol, None in a group of one without roles.
+        container: The LXC protocol, None in a job without a container.
+        contained: The container's files and shells, None as well.
         secrets: For the node's `secrets` file only.
+        access: Keys for those who log in on the node; its overlay has them with `authorize: ssh`.
+        download: Downloads files for the container; None where nothing is downloaded.
     """
 
     job: NodeJob
@@ -36,4 +43,14 @@ class JobContext:
     owner: ActorRef[JobMessage]
     action: Callable[[PipelineAction, "JobContext"], Actor[ActionMessage]]
     protocol: ActorRef[ProtocolMessage] | None
+    container: ActorRef[LxcMessage] | None = None
+    contained: Container | None = None
     secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    access: Access | None = None
+    download: Download | None = None
+
+    def system(self, namespace: str) -> System:
+        """What the actions of a namespace work on: the container where it is deployed or booted."""
+        if self.contained is not None and namespace in self.job.contained_namespaces:
+            return self.contained
+        return self.node

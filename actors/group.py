@@ -7,11 +7,11 @@ from attrs import field, frozen
 
 from callboard.actors.coordination import Coordination
 from callboard.actors.coordinator import Coordinator, Patience
-from callboard.actors.drivers import Node
 from callboard.actors.job import Job, ends_the_group
 from callboard.actors.ledger import Ledger
 from callboard.actors.members import Member
 from callboard.actors.messages import (
+    AwaitGuests,
     CancelJob,
     CoordinatorMessage,
     Disband,
@@ -24,28 +24,17 @@ from callboard.actors.messages import (
     RunGroup,
     StartJob,
 )
+from callboard.actors.placement import Placement
 from callboard.actors.semantics import DOCUMENTED, Semantics
-from callboard.definition.model import NodeJob, PipelineAction
 from callboard.definition.senders import Senders
 from callboard.events import Failure, JobCreated, JobEnded
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, ChildFailed, Supervision, Terminated
+from callboard.runtime import Actor, ActorRef, ChildFailed, Reply, Supervision, Terminated
 from callboard.runtime.actor import MAILBOX_SIZE
 
 _RESTARTS, _WITHIN_S = 100, 1.0
 """How often a coordinator is restarted in how many seconds: one that fails at once each time
 stays down."""
-
-
-@frozen
-class Placement:
-    """A job and the device that it has."""
-
-    job: NodeJob
-    pipeline: tuple[PipelineAction, ...]
-    device: str
-    driver: str
-    node: Node
 
 
 @frozen
@@ -100,6 +89,9 @@ class Group(Actor[GroupMessage]):
         self._coordinator: ActorRef[CoordinatorMessage] | None = None
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
         self._done: dict[int, JobDone] = {}
+        roles = [each for each in self._roles.values() if each is not None]
+        self._host_roles = {each.host_role for each in roles if each.connection is not None}
+        self._hosts: list[tuple[set[int], Reply[None]]] = []
         self._ended: Callable[[GroupDone | None], None] | None = ended
         self._interrupted: str | None = None
 
@@ -112,6 +104,10 @@ class Group(Actor[GroupMessage]):
                 await self._job_done(message)
             case Interrupt(reason):
                 await self._interrupt(reason)
+            case AwaitGuests(host):
+                left = self._guests(host) - self._done.keys()
+                self._hosts.append((left, self.context.defer(message)))
+                self._answer_hosts()
             case _:
                 assert_never(message)
         return None
@@ -175,14 +171,13 @@ class Group(Actor[GroupMessage]):
         )
         self._jobs[job.id] = self.context.spawn(
             lambda: Job(
-                job,
-                placement.pipeline,
-                placement.node,
+                placement,
                 self._members,
                 coordinator,
                 self.context.ref,
                 self._journal,
                 self._secrets,
+                has_guests=job.role is not None and job.role.name in self._host_roles,
             ),
             f"job-{job.id}",
         )
@@ -199,6 +194,9 @@ class Group(Actor[GroupMessage]):
 
     async def _job_done(self, done: JobDone) -> None:
         self._done[done.job] = done
+        for left, _ in self._hosts:
+            left.discard(done.job)
+        self._answer_hosts()
         role = self._roles[done.job]
         if role is not None and done.error is not None and ends_the_group(role, done.error):
             text = f"job {done.job} of the essential role {role.name} failed: {done.error.message}"
@@ -207,6 +205,22 @@ class Group(Actor[GroupMessage]):
             healths = tuple(self._done[each.job.id].health for each in self._placements)
             failures = sum(each.failures for each in self._done.values())
             self._end(GroupDone(healths, failures))
+
+    def _guests(self, host: int) -> set[int]:
+        """The jobs that log in on a host of the role of a job."""
+        own = self._roles[host]
+        return {
+            job
+            for job, role in self._roles.items()
+            if own and role and role.connection is not None and role.host_role == own.name
+        }
+
+    def _answer_hosts(self) -> None:
+        """Tell the hosts whose guests have all ended."""
+        for left, reply in self._hosts:
+            if not left:
+                reply.send(None)
+        self._hosts = [(left, reply) for left, reply in self._hosts if left]
 
     def _end(self, done: GroupDone | None) -> None:
         ended, self._ended = self._ended, None

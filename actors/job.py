@@ -9,12 +9,16 @@ import anyio
 from callboard.actors.action import Action
 from callboard.actors.connection import Connection
 from callboard.actors.context import JobContext
-from callboard.actors.drivers import Node
+from callboard.actors.drivers import Attended
+from callboard.actors.errand import Errand, Perform
+from callboard.actors.lxc import Lxc, LxcMessage
+from callboard.actors.lxc.messages import RemoveContainer
 from callboard.actors.members import Member
 from callboard.actors.messages import (
     ActionDone,
     ActionMessage,
     Answer,
+    AwaitGuests,
     Call,
     CancelJob,
     ConnectionMessage,
@@ -22,23 +26,28 @@ from callboard.actors.messages import (
     Done,
     GiveUp,
     GroupMessage,
+    GuestsGone,
     JobData,
     JobDone,
     JobMessage,
     KeepConnection,
     Leave,
+    Prepared,
     ProtocolMessage,
     Refused,
+    Removed,
     Run,
     StartAnswered,
     StartJob,
 )
 from callboard.actors.multinode import Multinode
+from callboard.actors.placement import Placement
 from callboard.actors.testshell import TEST_SHELLS, TestShell
 from callboard.definition.calls import START
-from callboard.definition.model import NodeJob, PipelineAction, Role
+from callboard.definition.model import COMMON, PipelineAction, Role
 from callboard.events import (
     Body,
+    ConsoleOutput,
     Failure,
     Health,
     JobEnded,
@@ -55,45 +64,50 @@ _ENDS_THE_GROUP = frozenset({"InfrastructureError", "JobError", "ConfigurationEr
 FINALIZE_S = 300
 """Limit of the clean-up of a job (LAVA: life cycle of a job)."""
 
+GUESTS_S = 5.0
+"""How long a host that is done waits for its guests to end, before it is taken down."""
+
 
 class Job(Actor[JobMessage]):
     """Runs one node's job: validate, set up, run, and always finalise.
 
     Args:
-        job: The job's definition.
-        pipeline: Its top-level actions, `finalize` last.
-        node: The device; the job prepares and releases it.
+        placement: The job's definition, and what it has to itself.
         group: Every node of the group that LAVA lists.
         coordinator: The group's coordinator, None without roles.
         owner: Who is told that the job is done.
         journal: Where the job's actors record what happens.
         secrets: For the node's `secrets` file only.
+        has_guests: Whether other jobs of the group log in on its system.
     """
 
     def __init__(
         self,
-        job: NodeJob,
-        pipeline: tuple[PipelineAction, ...],
-        node: Node,
+        placement: Placement,
         group: tuple[Member, ...],
         coordinator: ActorRef[CoordinatorMessage] | None,
         owner: ActorRef[GroupMessage],
         journal: Journal,
         secrets: Mapping[str, str],
+        *,
+        has_guests: bool = False,
     ) -> None:
-        self._job = job
-        self._node = node
+        self._placement = placement
+        self._job = job = placement.job
+        self._node = placement.node
         self._group = group
         self._coordinator = coordinator
         self._owner = owner
         self._journal = journal
         self._secrets = secrets
-        *self._left, self._finalize = pipeline
-        self._pipeline = pipeline
+        self._has_guests = has_guests
+        *self._left, self._finalize = placement.pipeline
         self._context: JobContext | None = None
+        self._container: ActorRef[LxcMessage] | None = None
         self._connections: dict[str, ActorRef[ConnectionMessage]] = {}
         self._data = JobData()
         self._current: ActorRef[ActionMessage] | None = None
+        self._preparation: ActorRef[Perform] | None = None
         self._delayed = False
         self._finalizing = False
         self._failure: Failure | None = None
@@ -108,8 +122,14 @@ class Job(Actor[JobMessage]):
                 await self._start()
             case StartAnswered(answer):
                 await self._start_answered(answer)
+            case Prepared(error):
+                await self._prepared(error)
             case ActionDone(done):
                 await self._action_done(done)
+            case GuestsGone(late):
+                await self._finalise(late=late)
+            case Removed():
+                await self._end()
             case CancelJob(reason):
                 await self._cancel(reason)
             case KeepConnection(namespace, console):
@@ -127,17 +147,22 @@ class Job(Actor[JobMessage]):
     async def _start(self) -> None:
         if self._finalizing:  # cancelled before it began
             return
-        protocol = self._open_protocol()
+        protocol = self._open_multinode()
+        self._container = self._open_lxc()
         self._context = JobContext(
             self._job,
-            self._pipeline,
+            self._placement.pipeline,
             self._node,
             self._group,
             self._journal,
             self.context.ref,
             _action,
             protocol,
+            self._container,
+            self._placement.container,
             self._secrets,
+            self._placement.access,
+            self._placement.download,
         )
         self._emit(JobResult(self._job.id, "validate", "pass"))
         role = self._job.role
@@ -156,13 +181,23 @@ class Job(Actor[JobMessage]):
         call = Call("start", START, limit_s, role.delayed_by, where=where)
         self.context.pipe(protocol, call, _started)
 
-    def _open_protocol(self) -> ActorRef[ProtocolMessage] | None:
+    def _open_multinode(self) -> ActorRef[ProtocolMessage] | None:
         if self._coordinator is None or self._job.role is None:
             return None
         coordinator, member = self._coordinator, Member(self._job.id, self._job.role.name)
         return self.context.spawn(
-            lambda: Multinode(member, self._group, coordinator, self._node, self._journal),
+            lambda: Multinode(
+                member, self._group, coordinator, self._placement.busy, self._journal
+            ),
             "multinode",
+        )
+
+    def _open_lxc(self) -> ActorRef[LxcMessage] | None:
+        container, commands = self._placement.container, self._placement.commands
+        if container is None:
+            return None
+        return self.context.spawn(
+            lambda: Lxc(self._job.id, container, commands, self._journal), "lxc"
         )
 
     async def _start_answered(self, answer: Answer) -> None:
@@ -177,11 +212,27 @@ class Job(Actor[JobMessage]):
 
     async def _begin(self) -> None:
         """Every protocol is set up: make the node ready, and run."""
-        try:
-            await self._node.prepare()
-        except OSError as error:
+        if isinstance(self._node, Attended):
+            self._node.attend(
+                lambda line: self._emit(ConsoleOutput(self._job.id, COMMON, line)),
+                lambda text: self._emit(Message(self._job.id, "info", text)),
+            )
+        self._preparation = self.context.spawn(Errand, "preparation")
+        self.context.pipe(
+            self._preparation,
+            Perform(self._node.prepare),
+            lambda outcome: Prepared((outcome.value or outcome).error),
+        )
+
+    async def _prepared(self, error: Exception | None) -> None:
+        self._preparation = None
+        if self._failure is not None:  # cancelled meanwhile
+            pass
+        elif isinstance(error, OSError):
             text = f"the node could not be prepared: {error}"
             self._fail(Failure("InfrastructureError", text))
+        elif error is not None:
+            raise error
         else:
             self._emit(JobStarted(self._job.id))
             self._deadline_s = anyio.current_time() + self._job.timeouts.job_s
@@ -196,7 +247,7 @@ class Job(Actor[JobMessage]):
     async def _next(self) -> None:
         """Run the next action; after a failure, and at the end, finalise."""
         if self._finalizing:
-            await self._end()
+            await self._take_down()
             return
         if self._failure is None and self._left:
             await self._run(self._left.pop(0), self._deadline_s)
@@ -205,6 +256,21 @@ class Job(Actor[JobMessage]):
         await self._give_up()
         if self._coordinator is not None and not self._ends_the_group:
             await self._coordinator.tell(Leave(self._job.id))
+        if self._has_guests:  # they may have passed the same sync just now
+            self.context.pipe(
+                self._owner,
+                AwaitGuests(self._job.id),
+                lambda outcome: GuestsGone(late=outcome.error is not None),
+                timeout_s=GUESTS_S,
+            )
+        else:
+            await self._finalise()
+
+    async def _finalise(self, *, late: bool = False) -> None:
+        """Run the last action, which ends the node, with whoever is still logged in."""
+        if late:
+            text = "the host is taken down though its guests have not ended"
+            self._emit(Message(self._job.id, "warning", text))
         await self._run(self._finalize, anyio.current_time() + FINALIZE_S)
 
     async def _give_up(self) -> None:
@@ -245,11 +311,20 @@ class Job(Actor[JobMessage]):
         self._failure = Failure("Canceled", reason)
         if self._current is not None:
             await self._current.cancel()  # its outcome arrives as ActionDone
+        elif self._preparation is not None:
+            await self._preparation.cancel()  # its outcome arrives as Prepared
         elif self._delayed:
             self._delayed = False
             await self._next()
         elif self._context is None:
             await self._end()
+
+    async def _take_down(self) -> None:
+        """The device is released: end the protocols (LAVA: graceful teardown)."""
+        if self._container is None:
+            await self._end()
+        else:
+            self.context.pipe(self._container, RemoveContainer(), lambda _outcome: Removed())
 
     async def _end(self) -> None:
         duration_s = round(anyio.current_time() - self._began_s, 6)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from attrs import evolve, field, frozen
 
-from callboard.actors.drivers import Console
+from callboard.actors.drivers import Console, Creation
 from callboard.actors.effects import NO_DATA, Data, Ticket
 from callboard.actors.sent import spoken
 from callboard.actors.signals import Signal
@@ -306,6 +306,8 @@ class JobData:
         overlays: The overlay of each namespace.
         received: What calls of actions have received, by namespace and message ID.
         failures: Number of failed test cases, definitions and calls so far.
+        creation: How the job's container came to be there, None before it did.
+        files: Names of the files that were downloaded into the container.
     """
 
     connections: Mapping[str, "ActorRef[ConnectionMessage]"] = field(
@@ -316,6 +318,8 @@ class JobData:
         factory=dict[tuple[str, str], Mapping[str, str]]
     )
     failures: int = 0
+    creation: Creation | None = None
+    files: frozenset[str] = frozenset()
 
     def with_connection(
         self, namespace: str, connection: "ActorRef[ConnectionMessage]"
@@ -330,6 +334,14 @@ class JobData:
     def with_received(self, namespace: str, message_id: str, data: Mapping[str, str]) -> "JobData":
         """This data with what was received under `message_id` in `namespace`."""
         return evolve(self, received={**self.received, (namespace, message_id): data})
+
+    def with_creation(self, creation: Creation) -> "JobData":
+        """This data with a container."""
+        return evolve(self, creation=creation)
+
+    def with_file(self, name: str) -> "JobData":
+        """This data with a file in the container."""
+        return evolve(self, files=self.files | {name})
 
     def with_failures(self, count: int) -> "JobData":
         """This data with `count` more failures."""
@@ -418,13 +430,48 @@ class CancelJob:
 
 
 @frozen
+class Prepared:
+    """The node is ready for the job, or `error` says why it can't be."""
+
+    error: Exception | None
+
+
+@frozen
+class Removed:
+    """The job's container is gone, or stopped if it is to be kept."""
+
+
+@frozen
 class StartAnswered:
     """The delayed start is over, or has failed."""
 
     answer: Answer
 
 
-JobMessage = KeepConnection | StartJob | StartAnswered | CancelJob | ActionDone
+@frozen
+class GuestsGone:
+    """The job's guests have ended; `late` when they haven't, and had time enough."""
+
+    late: bool
+
+
+JobMessage = (
+    KeepConnection
+    | StartJob
+    | StartAnswered
+    | Prepared
+    | CancelJob
+    | ActionDone
+    | GuestsGone
+    | Removed
+)
+
+
+@frozen
+class AwaitGuests(Request[None]):
+    """Answered when every guest on the hosts of the job's role has ended."""
+
+    job: int
 
 
 @frozen
@@ -457,4 +504,4 @@ class Interrupt:
     reason: str
 
 
-GroupMessage = RunGroup | Interrupt | JobDone
+GroupMessage = RunGroup | Interrupt | JobDone | AwaitGuests

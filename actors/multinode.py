@@ -1,14 +1,13 @@
 """The MultiNode protocol of one job: its calls on their way to the coordinator and back."""
 
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from itertools import islice
 
 import anyio
 from attrs import define, frozen
 
-from callboard.actors.drivers import Node
 from callboard.actors.members import Member, named
 from callboard.actors.messages import (
     Answer,
@@ -83,7 +82,7 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
         member: The job that calls.
         group: Every node of the group.
         coordinator: Who answers.
-        node: The device, which may have work aside from its calls.
+        busy: Whether the node has work aside from its calls; raises OSError if it can't be told.
         journal: Where calls and answers are recorded.
     """
 
@@ -92,13 +91,13 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
         member: Member,
         group: tuple[Member, ...],
         coordinator: ActorRef[CoordinatorMessage],
-        node: Node,
+        busy: Callable[[], Awaitable[bool]],
         journal: Journal,
     ) -> None:
         self._member = member
         self._group = group
         self._coordinator = coordinator
-        self._node = node
+        self._busy = busy
         self._journal = journal
         self._calls = 0
         self._waiting: dict[int, _Open] = {}
@@ -149,7 +148,7 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
         if not any(open_.call.in_shell for open_ in self._waiting.values()):
             return False
         try:
-            return await self._node.busy()
+            return await self._busy()
         except OSError:  # it can't be seen, so it is given the benefit of the doubt
             return True
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from callboard.actors.allocation import allocate, serves
-from callboard.actors.drivers.local import unable
+from callboard.actors.drivers.abilities import DRIVERS
+from callboard.actors.lxc.delivery import is_delivered
 from callboard.actors.testshell import TEST_SHELLS
 from callboard.actors.work import OWN
-from callboard.definition.calls import MULTINODE
-from callboard.definition.devices import Device
+from callboard.definition.calls import LXC, MULTINODE
+from callboard.definition.devices import Device, Driver
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.model import Block, Definition, NodeJob, PipelineAction, Place
 from callboard.definition.split import one_a_role, split
@@ -19,11 +20,6 @@ SKIPPED = "CB103"
 
 def unsupported(definition: Definition) -> Iterator[Diagnostic]:
     """What callboard understands but does not run yet."""
-    for role in definition.roles:
-        if role.connection is not None:
-            yield _not_yet(f"connection: {role.connection}", role.place, role.name)
-    for container in definition.containers:
-        yield _not_yet("the protocol lava-lxc", container.place, container.role)
     for vlan in definition.vlans:
         yield _not_yet("the protocol lava-vland", vlan.place, vlan.role)
     for block in definition.blocks:
@@ -32,9 +28,8 @@ def unsupported(definition: Definition) -> Iterator[Diagnostic]:
 
 def _unsupported_block(block: Block) -> Iterator[Diagnostic]:
     for call in block.calls:
-        if call.protocol == MULTINODE:
-            continue
-        yield _not_yet(f"a call of {call.protocol} from an action", call.place)
+        if call.protocol not in (MULTINODE, LXC):
+            yield _not_yet(f"a call of {call.protocol} from an action", call.place)
     if block.kind == "test" and block.test_kind != "shell":
         yield _not_yet(f"a test of kind {block.test_kind}", block.place)
 
@@ -50,28 +45,37 @@ def _not_yet(what: str, place: Place, role: str | None = None) -> Diagnostic:
     )
 
 
+def driver_of(job: NodeJob, device: Device | None) -> Driver:
+    """What makes the node of a job: a login for guests, else what its device has.
+
+    Without a device of the devices file it is a container for LAVA's type `lxc`, and a
+    throw-away view of this machine for all others.
+    """
+    if job.role is not None and job.role.connection is not None:
+        return "ssh"
+    if device is not None:
+        return device.driver
+    return "lxc" if job.device_type == "lxc" else "local"
+
+
 def unserved(definition: Definition, devices: Sequence[Device] | None) -> Iterator[Diagnostic]:
     """The roles that the devices can never serve; None gives every node a device of its own."""
-    size = definition.size
-    few = devices is None or size > len(devices)  # then nobody asks for all jobs
-    jobs = one_a_role(definition) if few else split(definition, first_id=1, group="")
-    places = {role.name: role.place for role in definition.roles}
     if devices is None:
-        for job in jobs:
-            if job.device_type == "lxc":
-                name = job.role.name if job.role else None
-                place = places.get(name or "", definition.blocks[0].place)
-                yield _not_yet("device_type: lxc", place, name)
         return
-    usable = [device for device in devices if device.driver == "local"]
+    size = sum(role.count for role in definition.roles if role.connection is None) or 1
+    few = size > len(devices)  # then nobody asks for all jobs
+    found = one_a_role(definition) if few else split(definition, first_id=1, group="")
+    jobs = [job for job in found if job.device_type is not None]
+    places = {role.name: role.place for role in definition.roles}
+    usable = [device for device in devices if device.driver in DRIVERS]
     lonely = [job for job in _first_a_role(jobs) if not any(serves(each, job) for each in usable)]
     for job in lonely:
         name = job.role.name if job.role else None
         tags = f" with the tags {', '.join(job.tags)}" if job.tags else ""
-        elsewhere = sorted({each.driver for each in devices if serves(each, job)} - {"local"})
+        rehearsed = any(serves(each, job) for each in devices)
         hint = (
-            f"the driver {', '.join(elsewhere)} of such devices is not supported yet"
-            if elsewhere
+            "those of the driver simulated are for `callboard simulate`"
+            if rehearsed
             else f"the devices file has {_types(devices)}"
         )
         yield Diagnostic(
@@ -106,12 +110,19 @@ def _types(devices: Sequence[Device]) -> str:
 
 def skipped(
     jobs: Sequence[tuple[NodeJob, tuple[PipelineAction, ...]]],
+    devices: Sequence[Device] | None = None,
 ) -> Iterator[Diagnostic]:
-    """The actions that the nodes' driver would skip, once a block."""
+    """The actions that a node's driver would skip, once a block.
+
+    Args:
+        jobs: The jobs with their pipelines.
+        devices: Those that may be chosen from; the first that serves a job stands for all.
+    """
     seen: set[tuple[Place | None, str]] = set()
     for job, pipeline in jobs:
+        device = next((each for each in devices or () if serves(each, job)), None)
         for action in _leaves(pipeline):
-            reason = skip_reason(action)
+            reason = skip_reason(job, action, device)
             place = action.block.place if action.block else None
             if reason is None or (place, action.name) in seen:
                 continue
@@ -126,11 +137,11 @@ def skipped(
             )
 
 
-def skip_reason(action: PipelineAction) -> str | None:
-    """Why a local node skips an action, None when it doesn't."""
-    if action.children or action.name in OWN | TEST_SHELLS:
+def skip_reason(job: NodeJob, action: PipelineAction, device: Device | None = None) -> str | None:
+    """Why a job's node skips an action, None when it doesn't."""
+    if action.children or action.name in OWN | TEST_SHELLS or is_delivered(job, action):
         return None
-    return unable(action.name)
+    return DRIVERS[driver_of(job, device)](action.name)
 
 
 def _leaves(pipeline: Sequence[PipelineAction]) -> Iterator[PipelineAction]:

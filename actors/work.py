@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from callboard.actors import overlay
 from callboard.actors.context import JobContext
 from callboard.actors.errors import ConnectionClosedError, JobError
+from callboard.actors.guest import reach_host
+from callboard.actors.lxc import delivery
+from callboard.actors.lxc import work as containing
 from callboard.actors.messages import Execute, Hangup, JobData, KeepConnection, ShellOverlay
 from callboard.definition.model import Install, PipelineAction, Plain, TestSource
 
@@ -17,9 +20,9 @@ Work = Callable[[JobContext, PipelineAction, JobData], Awaitable[JobData]]
 
 async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
     """Build the overlay of the namespace and put it on the node."""
-    job, node = context.job, context.node
+    job, system = context.job, context.system(plan.namespace)
     root = _overlay_root(context, plan.namespace)
-    shell = node.shell(plan.block.os if plan.block else None)
+    shell = system.shell(plan.block.os if plan.block else None)
     built = overlay.Overlay(
         job_id=job.id,
         root=root,
@@ -28,11 +31,12 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         group=context.group,
         environment=_environment(context),
         secrets=tuple(context.secrets.items()),
-        cache=node.cache,
+        cache=system.cache,
         stages=_stages(context, plan),
+        access=context.access if plan.block and plan.block.authorizes_ssh else None,
     )
     try:
-        await node.install(built)
+        await system.install(built)
     except ValueError as error:
         raise JobError(str(error)) from error
     return data.with_overlay(plan.namespace, ShellOverlay(root, shell))
@@ -40,7 +44,7 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
 
 def _overlay_root(context: JobContext, namespace: str) -> str:
     """LAVA's path for the job's first namespace; all of them share the node."""
-    root = context.node.overlay_root(context.job.id)
+    root = context.system(namespace).overlay_root(context.job.id)
     number = list(dict.fromkeys(each.namespace for each in context.job.blocks)).index(namespace)
     return f"{root}/namespace-{number}" if number else root
 
@@ -141,15 +145,30 @@ def _level(actions: tuple[PipelineAction, ...], source: TestSource) -> str | Non
     return None
 
 
-async def _open_shell(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
-    """Open the node's shell, unless the namespace has one, and see that it answers."""
-    connection = data.connections.get(plan.namespace)
-    if connection is None:
-        console = await context.node.open_shell()
-        connection = await context.owner.ask(KeepConnection(plan.namespace, console))
-    if await connection.ask(Execute(":")) is None:
+async def _connect(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
+    """Open a shell, unless the namespace has one."""
+    return data if plan.namespace in data.connections else await _open(context, plan, data)
+
+
+async def _expect_shell(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
+    """See that the namespace's shell answers; one that a boot before has left may be gone."""
+    if plan.namespace in data.connections and await _answers(data, plan.namespace):
+        return data
+    data = await _open(context, plan, data)
+    if not await _answers(data, plan.namespace):
         raise ConnectionClosedError("the node's shell ended before it answered")
+    return data
+
+
+async def _open(context: JobContext, plan: PipelineAction, data: JobData) -> JobData:
+    """Open a shell for a namespace."""
+    console = await context.system(plan.namespace).open_shell()
+    connection = await context.owner.ask(KeepConnection(plan.namespace, console))
     return data.with_connection(plan.namespace, connection)
+
+
+async def _answers(data: JobData, namespace: str) -> bool:
+    return await data.connections[namespace].ask(Execute(":")) is not None
 
 
 async def _power_off(context: JobContext, _plan: PipelineAction, data: JobData) -> JobData:
@@ -165,15 +184,28 @@ async def _hang_up(_context: JobContext, _plan: PipelineAction, data: JobData) -
 
 
 WORK: Mapping[str, Work] = {
+    "boot-lxc": containing.start,
     "compress-overlay": _install_overlay,
-    "expect-shell-connection": _open_shell,
+    "connect-lxc": _connect,
+    "expect-shell-connection": _expect_shell,
+    "file-download": delivery.deliver,
+    "http-download": delivery.deliver,
+    "lxc-apt-install": containing.install,
+    "lxc-apt-update": containing.update,
+    "lxc-create-action": containing.create,
+    "lxc-download": delivery.find,
+    "lxc-stop": containing.stop,
     "power-off": _power_off,
+    "pre-downloaded": delivery.recall,
     "read-feedback": _hang_up,
+    "scp-deploy": reach_host,
+    "scp-download": delivery.deliver,
 }
 """What callboard does for each action of that name."""
 
 IDLE = frozenset(
     {
+        "apply-lxc-overlay",
         "auto-login-action",
         "deploy-device-env",
         "export-device-env",
@@ -185,6 +217,8 @@ IDLE = frozenset(
         "lava-overlay",
         "lava-vland-overlay",
         "login-action",
+        "lxc-add-static",
+        "lxc-create-udev-rule-action",
         "prepare-scp-overlay",
         "test-definition",
         "test-install-overlay",
@@ -194,7 +228,10 @@ IDLE = frozenset(
 )
 """Actions that have nothing to do on a node of callboard, and that no driver skips."""
 
-OWN = IDLE | WORK.keys()
+_SHARED = frozenset({"scp-deploy"}) | delivery.ACTIONS
+"""Actions whose work here is not for every node; their own drivers say whether they are skipped."""
+
+OWN = (IDLE | WORK.keys()) - _SHARED
 """Actions that callboard answers for; the others are the driver's to do or to skip."""
 
 RECORDED = frozenset(

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import barrier, check, group, kernel, nodes, rehearsal
+from benchmarks import barrier, check, containers, group, kernel, nodes, rehearsal
 from benchmarks.measurement import Measurement
 
 BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
@@ -20,12 +20,13 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
     "node-as-user": nodes.node_as_user,
     "nodes": nodes.nodes,
     "nodes-as-user": nodes.nodes_as_user,
+    "containers": containers.containers,
     "rehearsal": rehearsal.rehearsal,
     "rehearsal-large": rehearsal.large,
     "seeds": rehearsal.seeds,
 }
-ON_REQUEST = frozenset({"rehearsal-large"})
-"""Those that take long and are run only when they are named."""
+ON_REQUEST = frozenset({"containers", "rehearsal-large"})
+"""Those that take long, or need root, and are run only when they are named."""
 
 
 def main() -> int:

@@ -125,7 +125,7 @@ async def _call(barrier: Barrier, journal: Journal) -> None:
 
         async def node(member: Member) -> None:
             protocol = system.spawn(
-                lambda: Multinode(member, group, coordinator, device, journal),
+                lambda: Multinode(member, group, coordinator, device.busy, journal),
                 f"multinode-{member.job}",
             )
             for turn, sync_id in enumerate(ids):

@@ -16,8 +16,9 @@ import yaml
 from benchmarks.measurement import Measurement
 from callboard.actors.drivers.sandboxed import Sandbox, SandboxedNode, open_sandbox
 from callboard.actors.drivers.terminal import Terminal
-from callboard.actors.group import Group, Placement
+from callboard.actors.group import Group
 from callboard.actors.messages import RunGroup
+from callboard.actors.placement import Placement
 from callboard.definition import pipeline, read_text, split
 from callboard.definition.devices import LocalLimits
 from callboard.journal import Journal, LogFile

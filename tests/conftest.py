@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from callboard.actors.drivers.lxc.requirements import missing
+
 # `make test` tries the same examples each time, `make test-long` many new ones; for a mutant the
 # first example that fails is enough, and need not be made as small as possible.
 hypothesis.settings.register_profile("sample", derandomize=True, deadline=None)
@@ -22,6 +24,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """For a mutant, what is quick comes first: property-based tests are the last."""
     if config.getoption("hypothesis_profile", None) == "first":
         items.sort(key=lambda item: "hypothesis" in item.keywords)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of containers is skipped where the machine can't make them, with the cure."""
+    needed = item.get_closest_marker("needs_lxc")
+    if needed is not None and (lacking := missing(needed.args)):
+        reasons = [f"{each.detail} ({each.cure})" for each in lacking]
+        pytest.skip("; ".join([*reasons, "tests/provision.sh mends all of it on Debian"]))
 
 
 @pytest.hookimpl(wrapper=True)

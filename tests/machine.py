@@ -5,7 +5,7 @@
 
 What is looked at: files below /etc, /usr, /var, /root and others with their modes, owners,
 sizes and times; what could be callboard's in /tmp and /run; mounts; processes; settings of the
-kernel; cgroups.
+kernel; cgroups; containers, wherever tests make them, with their locks; network links.
 """
 
 import contextlib
@@ -29,6 +29,8 @@ _OTHERS = (
     "/root/.cache",
     "/var/cache",
     "/var/log",
+    # dnsmasq keeps an address for two minutes after its container has gone
+    "/var/lib/misc/dnsmasq.",
     "/var/lib/systemd",
     "/var/lib/apt/lists",
     "/var/tmp",
@@ -57,8 +59,43 @@ def state() -> State:
         "mount": dict.fromkeys(Path("/proc/self/mounts").read_text().splitlines(), ""),
         "process": dict(_processes()),
         "setting": dict(_settings()),
-        "cgroup": {str(path): "" for path in Path("/sys/fs/cgroup").rglob("callboard-*")},
+        "cgroup": dict.fromkeys(_cgroups(), ""),
+        "container": dict.fromkeys(_containers(), ""),
+        "lock": {str(path): "" for path in Path("/run/lxc/lock").rglob("*") if path.is_file()},
+        "link": {path.name: "" for path in Path("/sys/class/net").iterdir()},
     }
+
+
+_MARKS = (
+    "callboard",
+    "lava-",
+    "sleep 471",
+    "[lxc monitor]",
+    "lxc-attach",
+    "lxc-start",
+    "qemu-system",
+    "sshd",
+)
+"""What stands in the command of a process that could be the suite's."""
+
+_LXC_PATHS = ("/var/lib/lxc", "/tmp", "/var/tmp")
+"""Below which there can be folders of containers; those below /var are compared as files too."""
+
+
+def _cgroups() -> Iterator[str]:
+    top = Path("/sys/fs/cgroup")
+    for pattern in ("callboard-*", "lxc.callboard-*", "lxc.payload*", "lxc.monitor*"):
+        yield from map(str, top.rglob(pattern))
+
+
+def _containers() -> Iterator[str]:
+    """The folders of containers; bases are kept on purpose."""
+    for top in _LXC_PATHS:
+        for folder, inside, names in os.walk(top):
+            if "config" in names and "rootfs" in inside:
+                if not Path(folder).name.startswith("base."):
+                    yield folder
+                inside.clear()
 
 
 def _files() -> Iterator[tuple[str, str]]:
@@ -99,14 +136,14 @@ def _settings() -> Iterator[tuple[str, str]]:
 
 
 def _processes() -> Iterator[tuple[str, str]]:
-    """Those that could be the suite's: a shell's or callboard's, by their command."""
+    """Those that could be the suite's, by their command."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if any(word in command for word in ("callboard", "lava-", "sleep 471")):
+            if any(word in command for word in _MARKS):
                 yield f"{entry.name}: {command.strip()}", ""
 
 
@@ -115,7 +152,10 @@ def differences(before: State, after: State) -> Iterator[str]:
     for kind, things in after.items():
         for name in sorted(before[kind].keys() | things.keys()):
             old, new = before[kind].get(name), things.get(name)
-            if old != new and not (kind == "process" and new is None):
+            # A link has settings, which come and go with it.
+            gone = kind in {"process", "setting"} and new is None
+            come = kind == "setting" and old is None
+            if old != new and not gone and not come:
                 yield f"{kind} {name}: {old or '-'} -> {new or '-'}"
 
 

@@ -287,13 +287,13 @@ ENDS = [
     ),
     (
         "all of a group in which all wait is presumed hopeless",
-        "self._queues if self.stuck else self._abandoned",
+        "self._queues if len(self._waiting) == self._alive else self._abandoned",
         "self._abandoned",
     ),
     (
         "who waits for ended senders is suspicious though others work",
-        "return self.stuck or bool(self._abandoned)",
-        "return self.stuck",
+        "self._alive or bool(self._abandoned)",
+        "self._alive",
     ),
     (
         "a sender's end abandons those that wait",

@@ -36,6 +36,16 @@ def test_an_unknown_benchmark_is_refused() -> None:
     assert "no benchmark is called speed" in ran.stderr
 
 
+def test_a_machine_without_lxc_is_told_what_the_benchmark_of_containers_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = run("containers")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "no containers can be made here" in ran.stderr
+    assert "lxc-create" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("measurement", "met"),
     [

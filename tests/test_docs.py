@@ -11,6 +11,8 @@ import pexpect
 import pyte
 import pytest
 
+from callboard.definition import read_text
+from callboard.definition.devices import read_devices
 from callboard.simulation import read_faults_text, read_model_text
 
 ROOT = Path(__file__).parents[1]
@@ -207,6 +209,24 @@ def test_the_examples_of_models_and_faults_are_read_without_a_warning() -> None:
         assert examples
         for example in examples:
             assert read(example)[1] == ()
+
+
+@pytest.mark.parametrize("name", ["consoles", "containers", "ssh"])
+def test_the_devices_of_a_page_can_be_read(name: str, tmp_path: Path) -> None:
+    page = (ROOT / f"docs/{name}.md").read_text()
+    examples = re.findall(r"^```yaml\n(devices:\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert examples
+    for example in examples:
+        (tmp_path / "devices.yaml").write_text(example)
+        assert read_devices(tmp_path / "devices.yaml")[1] == ()
+
+
+@pytest.mark.parametrize("name", ["containers", "ssh"])
+def test_a_definition_that_a_page_shows_in_part_has_no_mistake(name: str) -> None:
+    page = (ROOT / f"docs/{name}.md").read_text()
+    [part] = re.findall(r"^```yaml\n(protocols:\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    head = "job_name: shown\nvisibility: public\ntimeouts: {job: {minutes: 9}}\n"
+    assert read_text(head + part, "shown.yaml")[1] == ()
 
 
 def test_the_drawings_of_the_page_on_flows_are_real(tmp_path: Path) -> None:

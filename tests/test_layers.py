@@ -59,8 +59,17 @@ ALLOWED = {
         "callboard.runtime",
         "callboard.sources",
     },
+    "callboard.nodes": {
+        "callboard.actors",
+        "callboard.definition",
+        "callboard.reservation",
+        "callboard.state",
+    },
+    "callboard.downloads": {"callboard.actors", "callboard.definition", "callboard.sources"},
     "callboard.running": {
+        "callboard.downloads",
         "callboard.live",
+        "callboard.nodes",
         "callboard.actors",
         "callboard.runtime",
         "callboard.definition",

@@ -73,8 +73,10 @@ async def test_every_answer_names_its_call_as_its_cause(tmp_path: Path) -> None:
 
 
 async def test_what_can_not_be_run_is_an_error_with_diagnostics(tmp_path: Path) -> None:
-    text = definition({"a": [Test("t", ["true"])], "b": []}).replace("qemu", "lxc", 1)
-    with pytest.raises(callboard.DefinitionError, match="device_type: lxc is not supported yet"):
+    text = definition({"a": [Test("t", ["true"])], "b": []}).replace(
+        "actions:", "  lava-vland: {a: {one: {tags: [RJ45]}}, b: {one: {tags: []}}}\nactions:"
+    )
+    with pytest.raises(callboard.DefinitionError, match="lava-vland is not supported yet"):
         await callboard.run(load(text), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

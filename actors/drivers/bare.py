@@ -56,6 +56,12 @@ class BareNode(LocalNode):
         """Write the overlay's files; raises OSError and ValueError."""
         write(build(overlay), Path(overlay.root))
 
+    def unable(self, action: str) -> str | None:
+        """As any local node; what lets guests in would change the machine."""
+        if action == "ssh-authorize":
+            return "without a sandbox the keys would be let in to this machine itself"
+        return super().unable(action)
+
     async def open_shell(self) -> Console:
         """Start a shell on a terminal of its own; raises OSError."""
         folder = self.folder.path

@@ -4,36 +4,26 @@ import os
 import pwd
 from pathlib import Path
 
+from callboard.actors.drivers import bootless
 from callboard.actors.drivers.terminal import Terminal
 from callboard.definition.model import PipelineAction
 
-_BASH_SYSTEMS = frozenset(
+BASH_SYSTEMS = frozenset(
     {"debian", "ubuntu", "fedora", "centos", "debian_installer", "centos_installer"}
 )
 """Operating systems whose tests LAVA runs with bash (LAVA: deployment data)."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-COMMAND_LOOP = 'trap : INT; while IFS= read -r line; do eval "$line"; done'
-"""A shell that reads commands from its terminal but prints no prompt and edits no lines."""
+COMMAND_LOOP = (
+    "trap _cut=1 INT; while _cut=; do "
+    'if IFS= read -r _line; then eval "$_line"; else [ "$_cut" ] || break; fi; done'
+)
+"""A shell that reads commands from its terminal but prints no prompt and edits no lines.
 
-_UNABLE = {
-    "download": "the local driver boots no images",
-    "apply-overlay-guest": "the local driver has no image; the overlay is on this machine already",
-    "overlay-unpack": "the overlay is on this machine already",
-    "execute-qemu": "the local driver starts no QEMU",
-    "reset-device": "the local driver has no power control",
-    "pdu-reboot": "the local driver has no power control",
-    "power-on": "the local driver has no power control",
-    "connect-device": "the local driver has no serial console",
-    "user-command": "the local driver has no device commands",
-    "schroot-login": "the local driver enters no schroot",
-}
-_UNABLE_ENDINGS = {
-    "-download": "the local driver boots no images",
-    "-deploy": "the local driver flashes nothing",
-    "-boot": "the local driver boots nothing",
-}
+A ^C ends the command that runs. Where none does it ends `read`, in all shells but bash, and that
+is not the end of the input. There is no single quote in it, for it stands between two elsewhere.
+"""
 
 
 class LocalNode:
@@ -59,7 +49,7 @@ class LocalNode:
 
     def shell(self, os: str | None) -> str:
         """`/bin/bash` for systems that LAVA tests with bash if it is there, else `/bin/sh`."""
-        return "/bin/bash" if os in _BASH_SYSTEMS and Path("/bin/bash").exists() else "/bin/sh"
+        return "/bin/bash" if os in BASH_SYSTEMS and Path("/bin/bash").exists() else "/bin/sh"
 
     def perform(self, action: PipelineAction) -> None:
         """Nothing: what a local node can't do is skipped, the rest is callboard's own work."""
@@ -77,9 +67,8 @@ class LocalNode:
 
 
 def unable(action: str) -> str | None:
-    """Why no local node can execute an action: downloads, flashing, power, virtual machines."""
-    ending = next((why for end, why in _UNABLE_ENDINGS.items() if action.endswith(end)), None)
-    return _UNABLE.get(action, ending)
+    """Why no local node can execute an action."""
+    return bootless.unable("local", action)
 
 
 def environment(home: Path) -> dict[str, str]:

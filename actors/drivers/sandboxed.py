@@ -30,7 +30,7 @@ from callboard.actors.drivers.sandbox.wire import (
     Surveyed,
     Unpack,
 )
-from callboard.actors.overlay import Overlay, build, pack
+from callboard.actors.overlay import Overlay, archive
 from callboard.definition.devices import LocalLimits
 
 _CACHE = "/tmp/lava_multi_node_cache.txt"
@@ -303,12 +303,14 @@ class SandboxedNode(LocalNode):
 
     async def install(self, overlay: Overlay) -> None:
         """Put the overlay's files on the node; raises OSError and ValueError."""
-        files, root = build(overlay), overlay.root
-        with os.fdopen(os.memfd_create("overlay"), "wb") as archive:
-            await anyio.to_thread.run_sync(pack, files, root, archive)
-            archive.flush()
-            archive.seek(0)
-            await self._node.ask(Unpack(), archive.fileno())
+        if overlay.access is not None and os.geteuid() != 0:
+            text = f"{self.name} can't let guests in: they log in as root, and its files are root's"
+            raise PermissionError(f"{text}; run callboard as root")
+        with os.fdopen(os.memfd_create("overlay"), "wb") as stream:
+            await anyio.to_thread.run_sync(archive, overlay, stream)
+            stream.flush()
+            stream.seek(0)
+            await self._node.ask(Unpack(), stream.fileno())
 
     async def open_shell(self) -> Console:
         """Start a shell on a terminal of the node; raises OSError."""

@@ -22,13 +22,17 @@ class Terminal:
     def __init__(self, master: int) -> None:
         self._master = master
         os.set_blocking(master, False)
-        iflag, oflag, cflag, lflag, *rest = termios.tcgetattr(master)
-        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ECHOCTL)
-        oflag &= ~termios.OPOST
-        termios.tcsetattr(master, termios.TCSANOW, [iflag, oflag, cflag, lflag, *rest])
+        self.pass_on()
         self._open = True
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
+
+    def pass_on(self) -> None:
+        """Have the terminal pass on what is written, as it is, and echo nothing."""
+        iflag, oflag, cflag, lflag, *rest = termios.tcgetattr(self._master)
+        lflag &= ~(termios.ECHO | termios.ECHONL | termios.ECHOCTL)
+        oflag &= ~termios.OPOST
+        termios.tcsetattr(self._master, termios.TCSANOW, [iflag, oflag, cflag, lflag, *rest])
 
     async def receive(self) -> bytes:
         """The next output, nothing at the end; see `Console.receive`."""
@@ -82,6 +86,9 @@ class Terminal:
         if not self._open:
             return
         self._open = False
-        asyncio.get_running_loop().remove_writer(self._master)
+        loop = asyncio.get_running_loop()
+        loop.remove_writer(self._master)
         anyio.notify_closing(self._master)
-        os.close(self._master)
+        # Not before whoever waits to read has left: anyio takes back what it had asked of the
+        # loop by the descriptor's number, which would by then be another file's.
+        loop.call_soon(os.close, self._master)

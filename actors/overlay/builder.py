@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import yaml
 from attrs import frozen
 
 from callboard.actors.members import Member
-from callboard.actors.overlay.files import File, tree
+from callboard.actors.overlay.access import Access
+from callboard.actors.overlay.files import File, pack, tree
 from callboard.definition.model import Plain
 from callboard.definition.tests import GENERATED
 
@@ -99,6 +100,7 @@ class Overlay:
         secrets: Names and values for the `secrets` file.
         cache: The file that received data is kept in.
         stages: The definitions of each test block.
+        access: Keys for those who log in on the node, None when nobody is to.
     """
 
     job_id: int
@@ -110,6 +112,20 @@ class Overlay:
     secrets: tuple[tuple[str, str], ...]
     cache: str
     stages: tuple[tuple[Definition, ...], ...]
+    access: Access | None = None
+
+
+def archive(overlay: Overlay, stream: BinaryIO) -> None:
+    """Write everything that belongs to an overlay as a tar archive, to be unpacked in `/`.
+
+    Raises:
+        ValueError: A variable has a name that no shell knows.
+        OSError: A file of this machine can't be read, or the archive can't be written.
+    """
+    files = {overlay.root: build(overlay)}
+    if overlay.access is not None:
+        files[""] = tuple(overlay.access.files())
+    pack(files, stream)
 
 
 def build(overlay: Overlay) -> tuple[File, ...]:

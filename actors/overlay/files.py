@@ -4,7 +4,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -94,15 +94,15 @@ def write(files: Iterable[File], folder: Path) -> None:
                     os.fchmod(descriptor, file.mode)
 
 
-def pack(files: Iterable[File], root: str, archive: BinaryIO) -> None:
-    """Write the files below `root` into a tar archive: the same bytes for the same files.
+def pack(files: Mapping[str, Iterable[File]], archive: BinaryIO) -> None:
+    """Write files, by their root, into a tar archive: the same bytes for the same files.
 
     Raises:
         OSError: A file of this machine can't be read, or the archive can't be written.
     """
-    with tarfile.open(fileobj=archive, mode="w") as opened:
-        for file in files:
-            entry = tarfile.TarInfo(f"{root.strip('/')}/{file.path}")
+    with tarfile.open(fileobj=archive, mode="w|") as opened:
+        for root, file in ((root, file) for root, own in files.items() for file in own):
+            entry = tarfile.TarInfo(f"{root}/{file.path}".strip("/"))
             entry.mode = file.mode
             match file.content:
                 case None:

@@ -11,8 +11,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
-from callboard.actors.group import Group, Placement, Rules
+from callboard.actors.group import Group, Rules
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
+from callboard.actors.placement import Placement
 from callboard.definition.model import Definition
 from callboard.events import FORMAT, DeadLetter, Event, RunEnded, RunStarted, Status
 from callboard.journal import Journal, Mask
@@ -101,7 +102,7 @@ class LiveGroup:
     def kill(self) -> None:
         """End every process of every node now, on top of an interruption."""
         for placement in self._placements:
-            placement.node.kill()
+            placement.kill()
 
     async def wait(self) -> RunEnded:
         """How the run ended; waits until every job has been finalised.

@@ -5,31 +5,30 @@ import datetime as dt
 import itertools
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import anyio
 from attrs import field, frozen
 
 from callboard.actors.coordinator import Patience
-from callboard.actors.drivers import Node
-from callboard.actors.drivers.bare import BareNode
 from callboard.actors.drivers.folder import sweep
-from callboard.actors.drivers.sandboxed import SandboxedNode, open_sandbox
-from callboard.actors.group import Placement, Rules
+from callboard.actors.group import Rules
 from callboard.actors.support import skipped, unserved, unsupported
 from callboard.definition import pipeline, split
-from callboard.definition.devices import DevicesFile, LocalLimits
+from callboard.definition.devices import DevicesFile
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
 from callboard.definition.split import one_a_role
+from callboard.downloads import downloads
 from callboard.events import LOG_NAME
+from callboard.flow.background import with_background
 from callboard.flow.check import GroupRefused, check
 from callboard.flow.senders import senders_of
 from callboard.journal import LogFile
 from callboard.live import GroupResult, LiveGroup, Observer, perform
+from callboard.nodes import Wanted, open_nodes
 from callboard.report import derive
-from callboard.reservation import reserve
 from callboard.sources import Policy, fetch
 from callboard.state import take_job_ids
 
@@ -97,7 +96,7 @@ def problems(
     known = None if devices is None else devices.devices
     found = [*unsupported(definition), *unserved(definition, known)]
     if strict:
-        found += skipped([(job, pipeline(job)) for job in one_a_role(definition)])
+        found += skipped([(job, pipeline(job)) for job in one_a_role(definition)], known)
     return tuple(found)
 
 
@@ -130,6 +129,7 @@ async def open_group(
         GroupRefused: Some calls would never return; it is a DefinitionError.
         QueueTimeout: The devices stayed busy for longer than the definition allows.
         SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
+        NodesUnavailable: This machine can't make containers, or log in anywhere.
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
@@ -144,19 +144,16 @@ async def open_group(
     name = str(uuid.uuid4())
     jobs = split(definition, first_id=first_id, group=name)
     async with contextlib.AsyncExitStack() as resources:
-        names = {job.id: f"local-{number}" for number, job in enumerate(jobs, start=1)}
-        limits = dict.fromkeys(names, LocalLimits())
-        if setup.devices is not None:
-            usable = [each for each in setup.devices.devices if each.driver == "local"]
-            limit_s = definition.timeouts.queue_s
-            reserved = await reserve(jobs, setup.devices, usable, limit_s, waiting)
-            resources.callback(reserved.release)
-            names = {job: device.name for job, device in reserved.devices.items()}
-            limits = {job: device.limits for job, device in reserved.devices.items()}
-        nodes = await _nodes(names, limits, setup, resources)
-        placements = tuple(
-            Placement(job, pipeline(job), names[job.id], "local", nodes[job.id]) for job in jobs
+        wanted = Wanted(
+            run=name,
+            jobs=jobs,
+            devices=setup.devices,
+            queue_s=definition.timeouts.queue_s,
+            sandbox=setup.sandbox,
+            background=with_background(definition, verdict.extraction.programs),
+            download=downloads(Path(definition.file).parent, setup.sources),
         )
+        placements = await resources.enter_async_context(open_nodes(wanted, waiting))
         directory = setup.directory or new_directory(definition.job_name)
         directory.mkdir(parents=True, exist_ok=True)
         log = resources.enter_context(contextlib.closing(LogFile(directory / LOG_NAME)))
@@ -167,20 +164,6 @@ async def open_group(
         async with perform(definition, name, placements, sinks, rules, started_at) as live:
             live.directory = directory
             yield live
-
-
-async def _nodes(
-    names: Mapping[int, str],
-    limits: Mapping[int, LocalLimits],
-    setup: Setup,
-    resources: contextlib.AsyncExitStack,
-) -> dict[int, Node]:
-    """A node for every job, in a sandbox unless the setup says otherwise."""
-    if not setup.sandbox:
-        return {job: BareNode(name) for job, name in names.items()}
-    sandbox = await resources.enter_async_context(open_sandbox())
-    await sandbox.probe()
-    return {job: SandboxedNode(name, sandbox, limits[job]) for job, name in names.items()}
 
 
 async def run(
@@ -208,6 +191,7 @@ async def run(
         SourcesFailed: Test definitions can't be had; it is a DefinitionError.
         GroupRefused: Some calls would never return; it is a DefinitionError.
         SandboxUnavailable: This machine can't make throw-away nodes.
+        NodesUnavailable: This machine can't make containers, or log in anywhere.
         OSError: The directory can't be written.
     """
     where = None if directory is None else Path(directory)

@@ -38,7 +38,7 @@ def jobs(tags: list[frozenset[str]]) -> tuple[NodeJob, ...]:
 
 
 def devices(tags: list[frozenset[str]]) -> list[Device]:
-    return [Device(f"d{n}", "qemu", PLACE, "local", each) for n, each in enumerate(tags)]
+    return [Device(f"d{n}", "qemu", PLACE, tags=each) for n, each in enumerate(tags)]
 
 
 @given(st.lists(TAGS, min_size=1, max_size=4), st.lists(TAGS, max_size=5))

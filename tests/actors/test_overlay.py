@@ -154,7 +154,7 @@ def test_what_is_written_has_its_mode_and_content(tmp_path: Path) -> None:
 
 def packed(files: tuple[File, ...]) -> bytes:
     archive = io.BytesIO()
-    pack(files, "/lava-1200", archive)
+    pack({"/lava-1200": files}, archive)
     return archive.getvalue()
 
 

@@ -235,7 +235,10 @@ DEVICES = "devices: {d-1: {type: TYPE, driver: DRIVER}}\n"
             DEVICES.replace("TYPE", "x15").replace("DRIVER", "local"),
             "no device has the type 'qemu'",
         ),
-        (DEVICES.replace("TYPE", "qemu").replace("DRIVER", "lxc"), "not supported yet"),
+        (
+            DEVICES.replace("TYPE", "qemu").replace("DRIVER", "simulated"),
+            "for `callboard simulate`",
+        ),
         ("devices: {}\n", "`devices` is empty"),
     ],
 )
@@ -275,9 +278,8 @@ def test_other_warnings_stay_warnings_with_strict(tmp_path: Path) -> None:
 
 
 NOT_YET = {
-    "the protocol lava-lxc": job().replace(
-        "actions:",
-        "  lava-lxc: {server: {name: x, distribution: debian, release: sid}}\nactions:",
+    "the protocol lava-vland": job().replace(
+        "actions:", "  lava-vland: {server: {one: {tags: []}}, client: {one: {tags: []}}}\nactions:"
     ),
 }
 

@@ -130,7 +130,7 @@ def test_devices_lists_what_there_is(tmp_path: Path) -> None:
     Draft202012Validator(schema("devices")).validate(document(ran))
     assert [(each["name"], each["runs"]) for each in document(ran)["devices"]] == [
         ("a", True),
-        ("b", False),
+        ("b", True),
     ]
     text = callboard(tmp_path, "devices", "--devices", "rack.yaml").stdout
     assert [line.split()[:4] for line in text.splitlines()[1:]] == [

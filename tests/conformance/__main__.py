@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.conformance.page import HOLDS, PAGE, page
 from tests.conformance.rule import Rule, complaints, run
 from tests.conformance.rules import RULES
+from tests.system.boxes import clear
 from tests.system.harness import Callboard
 
 
@@ -25,7 +26,11 @@ def _complaints(rule: Rule) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder) / "tmp"
         temporary.mkdir()
-        return complaints(rule, run(rule, Callboard(Path(folder), temporary)))
+        board = Callboard(Path(folder), temporary)
+        try:
+            return complaints(rule, run(rule, board))
+        finally:
+            clear(board)
 
 
 def _result(complaint: list[str]) -> str:

@@ -193,6 +193,15 @@ GUEST = [
     guest(MESSAGE, "message: ¶ipaddr, ", "CB086", "must be a map", "{ipaddr: $ipaddr}"),
     guest(LOGIN, "¶parameters: {hostID: address, host_key: ipaddr}", "CB091", "must name what"),
     guest(LOGIN, "¶parameters: {hostID: addr, host_key: ip}", "CB091", "", "`ipaddr` of `addr`"),
+    guest(LOGIN, f"¶{LOGIN}", "CB091", "nobody waits for", also=(CALL, "{action: scp-overlay")),
+    guest(
+        "role: [guest]\n    method: ssh",
+        "¶role: [guest]\n    method: ssh",
+        "CB095",
+        "no deploy of `host` lets the guests of boot block 2 in",
+        "add `authorize: ssh`",
+        also=("authorize: ssh, ", ""),
+    ),
 ]
 
 BLOCK = [
@@ -228,6 +237,8 @@ PROTOCOLS = [
     box("name: lxc-board", f"name: ¶{'x' * 60}", "CB120", "can't be called", "55 characters"),
     box("template: debian", "template: ¶debain", "CB121", "can't be `debain`", "`debian`"),
     box("template: debian", "template: ¶arch", "CB121", "can't be `arch`", "or `busybox`"),
+    box('release: "12"', 'release: ¶"../12"', "CB125", "can't be `../12`", "begins with a letter"),
+    box("verbose: true", "mirror: ¶ftp://x y/", "CB125", "can't be `ftp://x y/`", "its address"),
     box('release: "12"', "release: ¶12", "CB022", "must be text", 'quote it: "12"'),
     box(
         'name: helper\n      distribution: debian\n      release: "12"',
@@ -235,6 +246,13 @@ PROTOCOLS = [
         "CB020",
         "has no `release`",
         "quote a number",
+    ),
+    box(
+        "packages: [android-tools]",
+        "packages: ¶htop",
+        "CB021",
+        "deploy block 1 must be a list",
+        "`[htop]`",
     ),
     box("    helper:\n", "    ¶helpr:\n", "CB057 CB123 CB123", "role `helpr`", "`helper`"),
     box("  lava-lxc:\n", "  lava-lxc:\n    ¶name: x\n", "CB122 CB123 CB123", "belongs to a role"),
@@ -285,6 +303,26 @@ TESTS = [
         .replace("use", "serve", 1),
         "CB143",
         "a test `serve` exists already, in line 21",
+    ),
+    two(
+        "['root@x:']}",
+        "[¶'root[']}",
+        "CB191",
+        "`root[` is no regular expression",
+        "a backslash",
+    ),
+    two(
+        "prompts: ['root@x:']}",
+        "prompts: ['root@x:'], auto_login: ¶{login_prompt: 'login:'}}",
+        "CB020",
+        "`auto_login` of boot block 1 has no `username`",
+    ),
+    two(
+        "prompts: ['root@x:']}",
+        "prompts: ['root@x:'], auto_login: {login_prompt: l, username: u, ¶password: p}}",
+        "CB020",
+        "has a `password` but no `password_prompt`",
+        "password_prompt: 'Password:'",
     ),
     two("from: inline", "from: ¶inlin", "CB024", "can't be `inlin`", "did you mean `inline`?"),
     two("from: inline", "from: ¶local", "CB024", "can't be `local`", "`inline`, `git` or `url`"),
@@ -405,7 +443,8 @@ def test_what_is_no_definition_at_all_is_refused(
 
 
 def test_every_code_has_a_case_and_every_case_a_code() -> None:
-    elsewhere = {"CB001", "CB002", "CB007", "CB015"}  # test_limits.py, test_devices.py
+    elsewhere = {"CB001", "CB002", "CB007", "CB015"}  # test_limits.py
+    elsewhere |= {"CB126", "CB127", "CB190", "CB192", "CB193"}  # of devices files
     shown = {slip.codes.split()[0] for slip in ALL} | {code for code, *_ in WHOLE_FILES}
     assert shown | elsewhere == CODES.keys() - RUN_CODES - FLOW_CODES - REHEARSAL_CODES
 

@@ -81,7 +81,7 @@ def test_the_blocks_of_two_roles() -> None:
     deploy, boot, serve, use = good("two-roles").blocks
     assert (deploy.kind, deploy.method, deploy.os) == ("deploy", "tmpfs", "debian")
     assert deploy.roles == ("server", "client")
-    assert deploy.images == (Image("rootfs", "http://files.example/r.img.gz"),)
+    assert deploy.images == (Image("rootfs", "http://files.example/r.img.gz", "gz"),)
     assert deploy.place == at("two-roles", 12, 3)
     assert deploy.parameters["role"] == ["server", "client"]
     assert (boot.kind, boot.method, boot.prompts) == ("boot", "qemu", ("root@x:",))

@@ -53,3 +53,42 @@ def test_logins_and_headers_are_not_in_a_job_s_text_however_they_are_written() -
 )
 def test_a_name_to_log_in_with_is_no_secret_for_ssh(url: str, secret: str | None) -> None:
     assert secret_of(url) == secret
+
+
+LOGIN = """\
+job_name: x
+device_type: qemu
+visibility: public
+timeouts: {job: {minutes: 5}}
+actions:
+- boot:
+    method: minimal
+    prompts: [PROMPT]
+    auto_login: {login_prompt: 'login:', username: root, password_prompt: word, password: WORD}
+- test:
+    definitions:
+    - {name: first, from: git, repository: "https://h.example/x", path: a.yaml}
+"""
+
+
+@pytest.mark.parametrize("password", ["hush-hush", "root", "pw"])
+def test_a_password_is_not_in_a_job_s_text(password: str) -> None:
+    text = LOGIN.replace("WORD", password).replace("PROMPT", "'root@x:'")
+    definition, _ = read_text(text, "job.yaml")
+    assert definition is not None
+    [job] = split(definition, first_id=1, group="")
+    for shown in (job.text, definition.masked_text):
+        assert "'[MASKED]'" in shown or '"[MASKED]"' in shown
+        assert f"password: {password}" not in shown
+        assert "root@x" in shown
+    login = definition.blocks[0].auto_login
+    assert login is not None
+    assert (login.username, login.password) == ("root", password)
+    assert password == "root" or password not in repr(login)
+
+
+def test_the_line_of_a_password_is_not_shown() -> None:
+    text = LOGIN.replace("WORD", "pw, x: y").replace("PROMPT", "a")
+    _, diagnostics = read_text(text, "job.yaml")
+    assert [each.code for each in diagnostics] == ["CB025"]
+    assert "pw" not in str(diagnostics[0])

@@ -14,6 +14,7 @@ from callboard.definition import (
     read_text,
     split,
 )
+from callboard.definition.model import Image
 
 GOOD = Path(__file__).parent / "good"
 
@@ -415,10 +416,29 @@ def test_each_action_of_a_definition_names_it() -> None:
 
 
 def test_downloads_know_their_url() -> None:
-    assert (
-        actions(job_of("two-roles", "server"))["http-download"].url
-        == "http://files.example/r.img.gz"
-    )
+    image = actions(job_of("two-roles", "server"))["http-download"].image
+    assert image is not None
+    assert image.url == "http://files.example/r.img.gz"
+
+
+@pytest.mark.parametrize(
+    ("url", "compression", "name"),
+    [
+        ("https://files.example/a/r.img.gz?token=x/y", "gz", "r.img"),
+        ("https://files.example/a/r.img.gz#part", None, "r.img.gz"),
+        ("https://files.example/kernel", "xz", "kernel"),
+        ("https://files.example", None, ""),
+        ("https://files.example/a/", None, ""),
+        ("file:///srv/what?.img", None, "what?.img"),
+        ("images/r.img.xz", "xz", "r.img"),
+        ("lxc:///r.img", None, "r.img"),
+        ("downloads://r.img", None, "r.img"),
+    ],
+)
+def test_a_file_is_called_as_the_end_of_its_url(
+    url: str, compression: str | None, name: str
+) -> None:
+    assert Image("rootfs", url, compression).name == name
 
 
 def test_every_action_says_what_it_does_and_where_it_belongs() -> None:

@@ -50,12 +50,14 @@ ELSEWHERE = {
     "CB091": "compares a boot with the call of a deploy",
     "CB092": "looks at the role that is named",
     "CB094": "depends on the actions that the block becomes",
+    "CB095": "looks at the deploys of another role",
     "CB123": "looks for the role's container",
     "CB124": "looks at the count of another section",
     "CB131": "looks for each role of the group",
     "CB135": "depends on the actions that the block becomes",
     "CB143": "compares the names of all tests",
     "CB153": "is marked as deprecated, which editors show",
+    "CB191": "reads regular expressions as Python does",
 }
 """Problems that a schema does not refuse: it looks at one place at a time."""
 
@@ -64,6 +66,7 @@ ONCE = {
     "the name of a role must be text, not the truth value `on`": "keys are text in JSON",
     "the name of a role must be text, not the number `1`": "keys are text in JSON",
     "no namespace `commo`": "looks for a name among the namespaces",
+    "deploy block 1 must be a list": "only a deploy to `lxc` looks at its packages",
     "no use for `timeuot`": "a deploy has keys that only its method knows",
     "longer than LAVA's limit": "the message counts as a whole",
     "the name of a device must be text": "keys are text in JSON",
@@ -147,6 +150,7 @@ def test_a_schema_lets_the_scenarios_and_most_rules_of_lava_pass() -> None:
         "call-as-map",
         "call-limit-of-role",
         "call-without-id",
+        "container-described",
         "request-unknown",
         "send-fills-nothing",
         "start-needs-request",
@@ -188,7 +192,10 @@ def test_a_schema_refuses_a_slip_in_a_devices_file(text: str) -> None:
 @pytest.mark.parametrize("limits", [limits for limits, *_ in BAD_LIMITS])
 def test_a_schema_refuses_a_limit_of_a_device_that_makes_no_sense(limits: str) -> None:
     assert refused(f"devices: {{a: {{type: x, limits: {limits}}}}}", "devices") != []
-    assert refused(f"devices: {{a: {{type: x, driver: ssh, limits: {limits}}}}}", "devices") == []
+    assert (
+        refused(f"devices: {{a: {{type: x, driver: simulated, limits: {limits}}}}}", "devices")
+        == []
+    )
 
 
 @settings(max_examples=settings().max_examples * 3)

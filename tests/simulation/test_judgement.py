@@ -14,7 +14,7 @@ from callboard.simulation.staging import staged
 
 DEVICES = """\
 devices:
-  rack-1: {type: qemu, driver: command, command: telnet rack 7001}
+  rack-1: {type: qemu, driver: command, connection_command: telnet rack 7001}
 """
 
 

@@ -381,7 +381,7 @@ def test_what_a_device_took_is_taken_to_the_microsecond(
         }
         return at["<LAVA_SIGNAL_ENDTC busy>"] - at["<LAVA_SIGNAL_STARTTC busy>"]
 
-    assert case_s(real) > 0.3
+    assert case_s(real) > 0.2  # a bit less than it slept, where its first signal was read late
     assert case_s(rehearsed(recording, path)) == pytest.approx(case_s(real), abs=2e-6)
 
 

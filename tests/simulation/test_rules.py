@@ -19,6 +19,9 @@ OF_RUNS = {
     "action-time-out-first": "a wait for what nobody sends is given up at once",
     "call-time-out": "a wait for what nobody sends is given up at once",
     "call-time-out-not-retried": "a wait for what nobody sends is given up at once",
+    "container-finalize": "a model is nothing that could be kept",
+    "container-persist": "a model is nothing that could be kept",
+    "container-requests": "a rehearsal has no devices whose commands it could run",
     "essential-call-time-out": "a wait for what nobody sends is given up at once",
     "essential-infrastructure-error": "the test kills the shell that runs it",
     "placeholder-first-sender": "only the run knows which node it is",
@@ -44,3 +47,8 @@ def rehearsed(rule: Rule, directory: Path) -> Ran:
 def test_a_rehearsal_keeps_the_rule(rule: Rule, tmp_path: Path) -> None:
     kept = evolve(rule, printed={}, warnings=(), under_s=None)
     assert complaints(kept, rehearsed(rule, tmp_path)) == []
+
+
+def test_what_a_device_runs_for_a_request_is_not_run_in_a_rehearsal(tmp_path: Path) -> None:
+    rule = next(each for each in RULES if each.name == "container-requests")
+    assert rehearsed(rule, tmp_path).exit_code == 0

@@ -47,7 +47,8 @@ def commit(folder: Path, files: Mapping[str, str]) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of TCP that nobody has."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -57,7 +58,7 @@ def _free_port() -> int:
 @contextlib.contextmanager
 def git_daemon(folder: Path) -> Iterator[str]:
     """Serve the repositories in a folder; gives the URL of the folder."""
-    port = _free_port()
+    port = free_port()
     options = ["--reuseaddr", "--listen=127.0.0.1", f"--port={port}", "--export-all", "--verbose"]
     daemon = subprocess.Popen(
         ["git", "daemon", *options, f"--base-path={folder}"],
@@ -74,6 +75,30 @@ def git_daemon(folder: Path) -> Iterator[str]:
 
 
 Page = bytes | int | str | Callable[[BaseHTTPRequestHandler], None]
+
+
+@define
+class Hanging:
+    """A page of which only the beginning comes, until it is released."""
+
+    _asked: threading.Event = field(factory=threading.Event)
+    _released: threading.Event = field(factory=threading.Event)
+
+    def __call__(self, handler: BaseHTTPRequestHandler) -> None:
+        """Send the beginning."""
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(b"begun")
+        self._asked.set()
+        self._released.wait(60)
+
+    def wait(self) -> bool:
+        """Whether somebody has got the beginning, within a minute."""
+        return self._asked.wait(60)
+
+    def release(self) -> None:
+        """End the page."""
+        self._released.set()
 
 
 @define
@@ -146,4 +171,4 @@ def silent() -> Iterator[str]:
 
 def refusing() -> str:
     """Host and port at which nobody listens."""
-    return f"127.0.0.1:{_free_port()}"
+    return f"127.0.0.1:{free_port()}"

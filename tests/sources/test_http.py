@@ -13,7 +13,7 @@ import pytest
 from tests.sources.fetching import definition, failure, fetched, folder_of, tar
 from tests.sources.servers import SMOKE, Web, answer, web
 
-from callboard.sources import Policy, archive, fetch, secret_values
+from callboard.sources import Policy, archive, fetch, secret_values, transfer
 from callboard.sources.address import shown
 
 pytestmark = pytest.mark.asyncio
@@ -225,7 +225,7 @@ async def test_notes_name_what_was_fetched_without_its_login(tmp_path: Path, sit
 async def test_unpacking_ends_when_its_time_is_over(
     tmp_path: Path, site: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "_CHUNK_BYTES", 1)  # so that it takes many seconds
+    monkeypatch.setattr(transfer, "_CHUNK_BYTES", 1)  # so that it takes many seconds
     site.pages["/x"] = tar({"smoke.yaml": SMOKE, "zeros": "0" * 20_000_000})
     began_s = anyio.current_time()
     [(code, message, _)] = await failure(tmp_path, at(f"{site.url}/x"), policy=Policy(timeout_s=1))

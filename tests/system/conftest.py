@@ -1,5 +1,7 @@
 """Real groups, run through the command line; nothing of them may be left."""
 
+import contextlib
+import fcntl
 import os
 import signal
 import sys
@@ -7,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
+from tests.system.boxes import collect
 from tests.system.harness import Callboard
 from tests.system.ordinary import NOBODY
 
@@ -45,6 +49,31 @@ def anybody(request: pytest.FixtureRequest) -> Callboard:
     found = request.getfixturevalue("callboard" if request.param == "root" else "ordinary")
     assert isinstance(found, Callboard)
     return found
+
+
+@pytest.fixture(scope="session")
+def debian_bases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state of all tests with containers of Debian: a base takes a minute to make.
+
+    Of the processes of a session the last one that ends removes them.
+    """
+    top = tmp_path_factory.getbasetemp()
+    # the processes of a parallel session have a folder each, below the session's own
+    shared = (top.parent if os.environ.get("PYTEST_XDIST_WORKER") else top) / "debian"
+    shared.mkdir(exist_ok=True)
+    users = os.open(shared / "users", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(users, fcntl.LOCK_SH)
+    yield shared
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        collect(evolve(Callboard(shared, shared), state=shared), "--bases")
+    os.close(users)
+
+
+@pytest.fixture
+def debian(callboard: Callboard, debian_bases: Path) -> Callboard:
+    """The command line, with bases of Debian that all tests share."""
+    return evolve(callboard, state=debian_bases)
 
 
 def _clean(board: Callboard) -> Iterator[Callboard]:

@@ -51,7 +51,7 @@ def definition(
         {"boot": {"role": names, "method": "qemu", "prompts": ["#"]}},
     ]
     actions += [
-        {"test": {"role": [name], "definitions": [_inline(test) for test in tests]}}
+        {"test": {"role": [name], "definitions": [inline(test) for test in tests]}}
         for name, tests in roles.items()
         if tests
     ]
@@ -72,7 +72,8 @@ def definition(
 _IMAGE = {"url": "http://files.example/rootfs.img"}
 
 
-def _inline(test: Test) -> dict[str, object]:
+def inline(test: Test) -> dict[str, object]:
+    """A test definition as a test block names it."""
     content: dict[str, object] = {
         "metadata": {"format": "Lava-Test Test Definition 1.0", "name": test.name},
         "run": {"steps": list(test.steps)},
@@ -148,21 +149,29 @@ def _running() -> Iterator[tuple[int, str, bytes]]:
 class Callboard:
     """The command line, in a folder of its own in which nothing may be left.
 
-    `prefix` is what it is started with, such as the words that make it another user's.
+    `prefix` is what it is started with, such as the words that make it another user's; `path`
+    is where it finds tools, if not where this test does.
     """
 
     folder: Path
     temporary: Path
     prefix: tuple[str, ...] = ()
+    path: str | None = None
+    state: Path = field()
+
+    @state.default
+    def _own_state(self) -> Path:
+        return self.folder / "state"
 
     @property
     def environment(self) -> dict[str, str]:
         """What a callboard of this test is started with."""
         return os.environ | {
-            "CALLBOARD_STATE": str(self.folder / "state"),
+            "CALLBOARD_STATE": str(self.state),
             "CALLBOARD_CACHE": str(self.folder / "cache"),
             "TMPDIR": str(self.temporary),
             "COLUMNS": "80",
+            "PATH": self.path or os.environ["PATH"],
         }
 
     def write(self, text: str) -> Path:

@@ -252,7 +252,7 @@ async def test_nothing_runs_on_a_node_that_was_killed(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.asyncio
 async def test_whoever_asks_while_a_node_is_made_or_released_gets_an_answer(kind: str) -> None:
-    answers: list[bool] = []
+    answers: list[bool | None] = []
 
     async def asks(node: Node) -> None:
         answers.append(await node.busy())

@@ -78,3 +78,30 @@ def test_a_home_that_can_not_be_entered_is_no_hindrance(ordinary: Callboard) -> 
     closed.mkdir(mode=0o700)
     code, _ = examine(ordinary, "env", f"HOME={closed}/home", "XDG_CONFIG_HOME=")
     assert code == 0
+
+
+def test_a_machine_without_lxc_is_told_how_to_get_it(anybody: Callboard) -> None:
+    empty = anybody.folder / "bin"
+    empty.mkdir()
+    code, checks = examine(anybody, "env", f"PATH={empty}")
+    assert code == 0, "groups without containers run all the same"
+    assert not checks["container tools"]["ok"]
+    assert "lxc-create" in checks["container tools"]["detail"]
+    assert "lxc" in checks["container tools"]["cure"].split()
+    assert "container network" not in checks
+
+
+def test_only_root_is_ready_for_containers(anybody: Callboard) -> None:
+    _, checks = examine(anybody)
+    is_root = "as root" in checks["throw-away nodes"]["detail"]
+    assert checks["containers"]["ok"] == is_root
+    if not is_root:
+        assert checks["containers"]["cure"] == "run callboard as root"
+
+
+def test_whoever_has_no_ssh_is_told_what_to_install(anybody: Callboard) -> None:
+    empty = anybody.folder / "bin"
+    empty.mkdir()
+    _, checks = examine(anybody, "env", f"PATH={empty}")
+    assert checks["ssh guests"]["detail"] == "ssh and ssh-keygen not installed"
+    assert "openssh-client" in checks["ssh guests"]["cure"]

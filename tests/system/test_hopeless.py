@@ -46,7 +46,8 @@ def test_a_call_that_needs_a_server_that_died_fails_within_a_second_of_its_death
     for wait in ran.document["hopeless"]:
         assert (wait["role"], wait["call"], wait["step"]) == ("client", call, call)
         assert (wait["line"], wait["file"].endswith("group.yaml")) == (LINE, True)
-        assert wait["culprits"] == [server["id"]]
+        # A client that comes late finds that others have ended, too, without a send.
+        assert wait["culprits"][0] == server["id"]
         assert {"job": server["id"], "role": "server", "state": "ended"} in wait["missing"]
     for number in range(2):
         name = call.split(maxsplit=1)[0].removeprefix("lava-").replace("-", "_")

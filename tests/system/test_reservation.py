@@ -200,3 +200,10 @@ def test_a_run_without_sandbox_that_is_killed_is_swept_up_by_the_next(
     second.communicate(timeout=30)
     assert second.returncode == 0
     # The fixture sees that nothing of either run is left.
+
+
+def test_a_device_for_rehearsals_is_never_a_runs(callboard: Callboard, rack: Path) -> None:
+    rack.write_text("devices: {model: {type: qemu, driver: simulated}, desk: {type: qemu}}\n")
+    ran = callboard.run(write(callboard, "one", SHORT, "a").read_text(), "--devices", str(rack))
+    assert ran.exit_code == 0, ran.document
+    assert [job["device"] for job in ran.document["jobs"]] == ["desk"]

@@ -24,6 +24,7 @@ _VERBS = {
     "flow": "Draw who calls what in which order, and who waits for whom.",
     "report": "Derive all reports in a run directory again, from its event log.",
     "devices": "List the devices of the devices file: what runs, and what is busy.",
+    "lxc": "List the containers that callboard has made; remove those whose job is dead.",
     "doctor": "Say what this machine can do, and what would mend what it can't.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",
     "completion": "Print the completion script of a shell.",

@@ -39,7 +39,7 @@ def command(file: str, json: bool, quiet: bool, verbose: int, color: str) -> int
     nodes = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
     lines = [f"{found.job_name}: {what}, {nodes}"]
     for same in _by_role(jobs):
-        lines += ["", _headline(same), *_lines(same[0][1])]
+        lines += ["", _headline(same), *_lines(*same[0])]
     for line in lines:
         said.console.print(plain(line), soft_wrap=True, markup=False)
     return 0
@@ -52,19 +52,19 @@ def _job(job: NodeJob, actions: Sequence[PipelineAction]) -> dict[str, object]:
         "role": job.role.name if job.role else None,
         "device_type": job.device_type,
         "tags": list(job.tags),
-        "pipeline": [_action(action) for action in actions],
+        "pipeline": [_action(job, action) for action in actions],
     }
 
 
-def _action(action: PipelineAction) -> dict[str, object]:
+def _action(job: NodeJob, action: PipelineAction) -> dict[str, object]:
     return {
         "level": action.level,
         "name": action.name,
         "namespace": action.namespace,
         "timeout": action.duration_s,
-        "skipped": skip_reason(action),
+        "skipped": skip_reason(job, action),
         "calls": [_call(call) for call in action.calls],
-        "children": [_action(child) for child in action.children],
+        "children": [_action(job, child) for child in action.children],
     }
 
 
@@ -99,14 +99,14 @@ def _device(job: NodeJob) -> str:
     return job.device_type or "no device"
 
 
-def _lines(actions: Sequence[PipelineAction]) -> Iterator[str]:
+def _lines(job: NodeJob, actions: Sequence[PipelineAction]) -> Iterator[str]:
     for action in actions:
         depth = action.level.count(".") + 1
-        reason = skip_reason(action)
+        reason = skip_reason(job, action)
         note = f"  skipped: {reason}" if reason else f"  {_limit(action.duration_s)}"
         calls = "".join(f"; {_call(call)}" for call in action.calls)
         yield f"{'  ' * depth}{action.level} {action.name}{note}{calls}"
-        yield from _lines(action.children)
+        yield from _lines(job, action.children)
 
 
 def _call(call: Call) -> str:

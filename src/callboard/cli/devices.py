@@ -2,14 +2,12 @@
 
 import click
 
+from callboard.actors.drivers.abilities import DRIVERS
 from callboard.cli.application import output, verb
 from callboard.cli.inputs import devices_file
 from callboard.cli.options import DEVICES
 from callboard.cli.output import plain, refusal
 from callboard.definition import DevicesFile
-
-SUPPORTED = frozenset({"local"})
-"""Drivers that this version can run jobs on."""
 
 
 @verb("devices")
@@ -27,7 +25,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
                 "type": each.type,
                 "driver": each.driver,
                 "tags": sorted(each.tags),
-                "runs": each.driver in SUPPORTED,
+                "runs": each.driver in DRIVERS,
                 "busy": each.name in taken,
             }
             for each in listed
@@ -44,7 +42,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
     for name in ("device", "type", "driver", "tags", "runs", "busy"):
         table.add_column(name, overflow="fold")
     for each in listed:
-        runs = "yes" if each.driver in SUPPORTED else "not supported yet"
+        runs = "yes" if each.driver in DRIVERS else "in rehearsals"
         tags = ", ".join(sorted(each.tags)) or "-"
         busy_now = "yes" if each.name in taken else "no"
         cells = (each.name, each.type, each.driver, tags, runs, busy_now)

@@ -7,11 +7,13 @@ import shutil
 import anyio
 from attrs import asdict, frozen
 
+from callboard.actors.drivers.lxc.requirements import Machine, as_root, install, requirements
 from callboard.actors.drivers.sandboxed import SandboxUnavailable, open_sandbox
 from callboard.cli.application import output, verb
 from callboard.cli.output import plain
 
 _MANAGERS = ("apt-get", "dnf", "yum", "apk", "pacman", "zypper", "opkg")
+_SSH = ("ssh", "ssh-keygen")
 
 
 @frozen
@@ -76,7 +78,8 @@ async def _examine() -> list[Check]:
         means = "namespaces and overlays" if os.geteuid() == 0 else "user namespaces and overlays"
         nodes = [Check("throw-away nodes", True, f"{means} ({kernel})", needed=True)]
         nodes.append(_limits(limited))
-    return [*nodes, _packages(), _git()]
+    machine = Machine()
+    return [*nodes, _packages(), _git(), _ssh(machine), *_containers(machine)]
 
 
 def _limits(limited: frozenset[str]) -> Check:
@@ -106,3 +109,17 @@ def _git() -> Check:
     if found is None:
         return Check("git definitions", False, "git is not installed", "install git")
     return Check("git definitions", True, found)
+
+
+def _ssh(machine: Machine) -> Check:
+    name = "ssh guests"
+    lacking = [each for each in _SSH if machine.tool(each) is None]
+    if not lacking:
+        return Check(name, True, machine.tool("ssh") or "")
+    cure = as_root(machine, install(machine, "openssh-client"))
+    return Check(name, False, f"{' and '.join(lacking)} not installed", cure)
+
+
+def _containers(machine: Machine) -> list[Check]:
+    """What containers want; most groups have none, so that `callboard run` needs nothing of it."""
+    return [Check(each.name, each.met, each.detail, each.cure) for each in requirements(machine)]

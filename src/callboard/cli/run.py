@@ -24,6 +24,7 @@ from callboard.definition import Definition
 from callboard.events import LOG_NAME, read_log
 from callboard.flow.check import GroupRefused
 from callboard.live import LiveGroup
+from callboard.nodes import NodesUnavailable
 from callboard.report import Run, derive, document, fold, summary
 from callboard.reservation import QueueTimeout
 from callboard.running import RUNS, Setup, new_directory, open_group, problems
@@ -309,6 +310,8 @@ async def _started(
             text = f"this machine can't make throw-away nodes: {error}"
             hint = f"{error.cure}; --no-sandbox runs without"
             raise _not_started("CB100", text, hint) from error
+        except NodesUnavailable as error:
+            raise _not_started("CB100", str(error), error.cure) from error
         except (OSError, ValueError) as error:
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
             raise _not_started("CB108", str(error), hint) from error

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from callboard.definition.model import Block, TestSource
+from callboard.definition.model import Block, Image, TestSource
 
 
 @frozen
@@ -16,7 +16,7 @@ class ActionTree:
     retry: bool = False
     source: TestSource | None = None
     stage: int | None = None
-    url: str | None = None
+    image: Image | None = None
     index: int | None = None
 
 
@@ -113,15 +113,17 @@ def _downloads(block: Block) -> tuple[ActionTree, ...]:
     return tuple(
         ActionTree(
             "download-retry",
-            (ActionTree(_DOWNLOADS.get(_scheme(image.url), "http-download"), url=image.url),),
+            (ActionTree(_download(image.url), image=image),),
             retry=True,
         )
         for image in block.images
     )
 
 
-def _scheme(url: str) -> str:
-    return url.partition("://")[0].lower()
+def _download(url: str) -> str:
+    """The action that fetches a file; one without a scheme is a file of this machine."""
+    scheme, there, _ = url.partition("://")
+    return _DOWNLOADS.get(scheme.lower(), "http-download") if there else "file-download"
 
 
 def _lxc_deploy(block: Block, around: Surroundings) -> ActionTree:

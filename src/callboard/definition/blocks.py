@@ -7,7 +7,12 @@ from itertools import chain
 from attrs import define, evolve, field, frozen
 
 from callboard.definition.calls import read_calls
-from callboard.definition.model import COMMON, Block, BlockKind, Image
+from callboard.definition.login import (
+    check_patterns,
+    read_auto_login,
+    read_kernel_start_message,
+)
+from callboard.definition.model import COMMON, Block, BlockKind, Image, Plain
 from callboard.definition.reader import Section, did_you_mean, listed
 from callboard.definition.roles import Roles
 from callboard.definition.tests import Tests, read_tests
@@ -128,9 +133,17 @@ class _BlockReader:
         match block.kind:
             case "deploy":
                 block = evolve(block, os=section.string("os"), images=_images(section))
+                if block.method == "lxc":
+                    section.strings("packages")
                 _pass_over(section)
             case "boot":
-                block = evolve(block, prompts=section.strings("prompts", one=True))
+                block = evolve(
+                    block,
+                    prompts=section.strings("prompts", one=True),
+                    auto_login=read_auto_login(section),
+                    kernel_start_message=read_kernel_start_message(section),
+                )
+                check_patterns(section, "prompts")
                 _pass_over(section)
             case "command":
                 section.ignore("name", "parameters", *_COMMON_KEYS)
@@ -189,8 +202,24 @@ def _images(section: Section) -> tuple[Image, ...]:
         if isinstance(value, MapNode) and key.text != "images":
             url = next((item for at, item in value.pairs if at.text == "url"), None)
             if isinstance(url, ScalarNode) and isinstance(url.value, str):
-                found.append(Image(key.text, url.value))
+                found.append(_image(key.text, url.value, plain(value)))
     return tuple(found)
+
+
+def _image(label: str, url: str, options: Plain) -> Image:
+    assert isinstance(options, dict), "it is made of a map"
+    compression, headers = options.get("compression"), options.get("headers")
+    return Image(
+        label,
+        url,
+        None if compression is None else str(compression),
+        {key: str(each) for key, each in headers.items()} if isinstance(headers, dict) else {},
+        {
+            name: str(options[key])
+            for name in ("md5", "sha256", "sha512")
+            if options.get(key := f"{name}sum") is not None
+        },
+    )
 
 
 def _check_namespaces(written: Sequence[WrittenBlock]) -> None:

@@ -34,6 +34,10 @@ def check_jobs(
                 jobs[role].append(item)
         for role, blocks in jobs.items():
             checker.check(blocks, has_container=role in equipped)
+        for guest in roles.roles.values():
+            host = roles.roles.get(guest.host_role or "")
+            if guest.connection == "ssh" and host is not None and host.connection is None:
+                checker.check_host(host.name, jobs[host.name], jobs[guest.name])
     else:
         checker.check(written, has_container=None in equipped)
     checker.report_stray_calls()
@@ -62,6 +66,18 @@ class _Checker:
             self._check_test(item)
         self._check_names(written)
         self._check_guest(written)
+
+    def check_host(
+        self, host: str, written: Sequence[WrittenBlock], guests: Sequence[WrittenBlock]
+    ) -> None:
+        """Warns of guests that their host lets in only if somebody else has given it a key."""
+        if any(item.block.authorizes_ssh for item in written):
+            return
+        for item in guests:
+            if item.block.kind == "boot" and item.block.method == "ssh":
+                hint = f"add `authorize: ssh` to a deploy of `{host[:60]}`"
+                message = f"no deploy of `{host[:60]}` lets the guests of {item.section.title} in"
+                self._warning(item, "CB095", item.section.node.offset, message, hint)
 
     def report_stray_calls(self) -> None:
         """Calls that no job makes; in LAVA they are silently left out."""
@@ -176,7 +192,12 @@ class _Checker:
             hint = "remove all calls of it but one"
             self._error(deploy, "CB090", _at(deploy, call), message, hint)
         parameters = item.block.parameters.get("parameters")
-        if not isinstance(parameters, dict) or "hostID" not in parameters or not calls:
+        if not isinstance(parameters, dict) or "hostID" not in parameters:
+            return
+        if not calls:
+            hint = "add a call of `prepare-scp-overlay` to the deploy of the same namespace"
+            message = f"`hostID` of {item.section.title} names a message that nobody waits for"
+            self._error(item, "CB091", item.section.key("parameters").offset, message, hint)
             return
         call = calls[0][1]
         wanted = parameters["hostID"], parameters.get("host_key")

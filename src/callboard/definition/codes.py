@@ -208,10 +208,13 @@ CB093 placeholder is not filled
 CB094 call outlasts its action
     The time-out of the action that makes the call, or of one around it, ends the wait before the
     call's own does.
-CB100 no sandbox
-    A local node is a throw-away view of this machine, made of namespaces and overlays.
-    `callboard doctor` says what this machine lacks. With `--no-sandbox` nodes are shells on
-    the machine itself, which they can change.
+CB095 guests are not let in
+    Guests log in with a key that is made for the run; a deploy of their host with
+    `authorize: ssh` puts it there.
+CB100 no nodes here
+    A local node is a throw-away view of this machine, made of namespaces and overlays. With
+    `--no-sandbox` nodes are shells on the machine itself, which they can change. Containers need
+    root and LXC, and guests an ssh client. `callboard doctor` says what this machine lacks.
 CB101 not supported yet
     callboard understands this part of the definition, but can't run it yet. The definition
     is valid; run it without this part.
@@ -249,6 +252,8 @@ CB115 wrong checksum
     What was fetched is not what `sha256sum` says it must be.
 CB116 cache can't be written
     What has been fetched is kept in the cache directory; `$CALLBOARD_CACHE` names another one.
+CB117 no containers here
+    Containers of LXC need root and LXC's tools. `callboard doctor` says what is missing.
 CB120 bad container name
     `[A-Za-z0-9][A-Za-z0-9_-]*`, at most 63 characters with the job's id, which is added
     unless the container persists. Other names can harm the LXC tools' own files.
@@ -261,6 +266,13 @@ CB123 no container described
 CB124 container is shared
     A persistent container keeps its name, so several nodes would use one container at the
     same time.
+CB125 bad word for a template
+    What an LXC template is told ends up in paths and files: a distribution, release or arch
+    is a short word, a mirror the address of a web server.
+CB126 bad package
+    Packages are named as apt-get has them, such as `iperf3`, `libc6:i386` or `curl=7.88.1-10`.
+CB127 bad mount
+    A mount names an absolute path of this machine and one of the container, without `..`.
 CB130 VLANs without group
     `lava-vland` needs `lava-multinode`.
 CB131 role without VLAN
@@ -378,6 +390,18 @@ CB184 misspelt helper
 CB185 words too many
     `lava-wait` and `lava-sync` take an ID, `lava-wait-all` a role behind it. callboard leaves out
     what follows; LAVA takes it for an error of the test, and ends the job.
+CB190 bad command
+    A command of a devices file is a text, split into words as a shell would, or a list of
+    words. It runs without a shell: for pipes and variables name `sh`, `-c` and a script.
+CB191 not a regular expression
+    Prompts and messages of a console are regular expressions, as in LAVA: `[`, `(`, `*`, `$` and
+    others have a meaning, and a backslash before them takes it away.
+CB192 bad address
+    `address` of a device is a host name or an IP address, `user` the name of a user. The port has a
+    key of its own.
+CB193 bad key of ssh
+    `identity_file` names a private key, and `host_key` is a public one: its type, and its text
+    in base64. Several of them make a list.
 CB200 bad duration
     Models and faults give times as numbers of seconds, or as one distribution:
     `{uniform: [low, high]}`, `{normal: [mean, deviation]}`, `{exponential: mean}`,
@@ -459,7 +483,7 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in (*range(100, 117), 230, 231))
+RUN_CODES = frozenset(f"CB{number}" for number in (*range(100, 118), 230, 231))
 """Those that only appear when a command is carried out, not when a definition is read."""
 
 FLOW_CODES = frozenset(f"CB{number}" for number in range(160, 186))

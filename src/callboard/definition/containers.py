@@ -6,10 +6,17 @@ from callboard.definition.model import LxcContainer
 from callboard.definition.reader import Section, did_you_mean, listed
 from callboard.definition.roles import Roles
 from callboard.definition.timeouts import read_timeout
+from callboard.definition.tree import ScalarNode
 
 TEMPLATES = ("download", "debian", "ubuntu", "busybox")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 """What a container may be called in the end, job id included."""
+
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
+"""What a distribution, release or architecture may be called: templates make paths of them."""
+
+MIRROR = re.compile(r"https?://[A-Za-z0-9._~:/?&=%@+\[\]-]{1,1000}")
+"""Where packages may come from: templates write it into files of the container."""
 
 _ID_DIGITS = 7
 _KEYS = ("name", "distribution", "release")
@@ -65,9 +72,26 @@ def _read_container(section: Section, role: str | None) -> LxcContainer:
         verbose=section.boolean("verbose", default=False),
         persist=persist,
     )
+    check_recipe(section)
     read_timeout(section, "timeout")
     section.close()
     return container
+
+
+def check_recipe(section: Section) -> None:
+    """Reports what can't be handed to a template, which is a shell script that runs as root."""
+    for key in ("distribution", "release", "arch", "mirror", "security_mirror"):
+        node = section.get(key)
+        text = node.value if isinstance(node, ScalarNode) else None
+        if node is None or not isinstance(text, str) or not text:
+            continue
+        is_mirror = key.endswith("mirror")
+        if not (MIRROR if is_mirror else WORD).fullmatch(text):
+            hint = "write its address, such as `http://mirror.example/debian`"
+            if not is_mirror:
+                hint = "it begins with a letter or digit, and goes on with those and `._+-`"
+            message = f"`{key}` of {section.title} can't be `{text[:60]}`"
+            section.error("CB125", node, message, hint)
 
 
 def _read_template(section: Section) -> str:

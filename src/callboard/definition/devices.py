@@ -2,27 +2,31 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, assert_never, get_args
 
-from attrs import field, frozen
+from attrs import frozen
 
+from callboard.definition.command_devices import CommandDevice, read_command_device
+from callboard.definition.commands import Command, read_commands
 from callboard.definition.composer import compose
 from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.findings import Findings
-from callboard.definition.model import Place, Plain
+from callboard.definition.lxc_devices import LxcDevice, read_lxc_device
+from callboard.definition.masking import hide_passwords
+from callboard.definition.model import Place
 from callboard.definition.reader import Section
 from callboard.definition.source import Source, read_source
-from callboard.definition.tree import MapNode, kind, plain
+from callboard.definition.ssh_devices import (
+    SSH_PORT,
+    SshDevice,
+    read_ssh_device,
+    read_ssh_port,
+)
+from callboard.definition.tree import MapNode, kind
 
 Driver = Literal["local", "lxc", "ssh", "command", "simulated"]
 
-_DRIVERS: Mapping[str, Driver] = {
-    "local": "local",
-    "lxc": "lxc",
-    "ssh": "ssh",
-    "command": "command",
-    "simulated": "simulated",
-}
+_DRIVERS: Mapping[str, Driver] = {each: each for each in get_args(Driver)}
 _MIB = 2**20
 _EXAMPLE = "write for instance `devices: {rack-1: {type: qemu, driver: local}}`"
 
@@ -45,24 +49,48 @@ class LocalLimits:
 
 
 @frozen
+class SimulatedDevice:
+    """A device for rehearsals alone; its further keys are read by nobody."""
+
+
+Means = LocalLimits | LxcDevice | SshDevice | CommandDevice | SimulatedDevice
+"""What a driver needs to know to make a node of a device, a class for each driver."""
+
+_DRIVEN: Mapping[type[Means], Driver] = {
+    LocalLimits: "local",
+    LxcDevice: "lxc",
+    SshDevice: "ssh",
+    CommandDevice: "command",
+    SimulatedDevice: "simulated",
+}
+
+
+@frozen
 class Device:
     """A device that a node can run on.
 
     Attributes:
         type: What a role's `device_type` must equal.
-        driver: How callboard reaches it.
+        means: How callboard reaches it.
         tags: Those that a role may ask for.
-        options: The driver's own keys, as plain data.
-        limits: What a node of the driver `local` may use.
+        ssh_port: At which port guests log in on the device.
+        pre_power_command: Run for `pre-power-command` of a boot or of the LXC protocol.
+        pre_os_command: The same for `pre-os-command`.
     """
 
     name: str
     type: str
     place: Place
-    driver: Driver = "local"
+    means: Means = LocalLimits()
     tags: frozenset[str] = frozenset()
-    options: Mapping[str, Plain] = field(factory=dict[str, Plain])
-    limits: LocalLimits = LocalLimits()
+    ssh_port: int = SSH_PORT
+    pre_power_command: tuple[Command, ...] = ()
+    pre_os_command: tuple[Command, ...] = ()
+
+    @property
+    def driver(self) -> Driver:
+        """What makes a node of it."""
+        return _DRIVEN[type(self.means)]
 
 
 @frozen
@@ -84,6 +112,7 @@ def read_devices(
 def _read(source: Source) -> tuple[DevicesFile | None, tuple[Diagnostic, ...]]:
     findings = Findings(source)
     root = compose(source, findings)
+    hide_passwords(root, source)
     devices: tuple[Device, ...] = ()
     if isinstance(root, MapNode):
         devices = _read_all(Section(root, findings, "the devices file"))
@@ -105,31 +134,55 @@ def _read_all(section: Section) -> tuple[Device, ...]:
     devices: list[Device] = []
     for name, key, value in listed.labels("the name of a device"):
         device = listed.section_of(value, f"device `{name[:60]}`")
-        if device is not None:
-            devices.append(_read_device(device, name, key.offset))
+        found = None if device is None else _read_device(device, name, key.offset)
+        if found is not None:
+            devices.append(found)
     return tuple(devices)
 
 
-def _read_device(section: Section, name: str, offset: int) -> Device:
+def _read_device(section: Section, name: str, offset: int) -> Device | None:
+    """A device; None when something is wrong with how it is reached."""
     device_type = section.string("type", required=True)
     driver = section.choice("driver", _DRIVERS) or "local"
     tags = frozenset(section.strings("tags"))
-    limits = LocalLimits()
-    if driver == "local":
-        limits = _read_limits(section)
-        section.close()
-    known = {"type", "driver", "tags", "limits"}
+    pre_power_command = read_commands(section, "pre_power_command")
+    pre_os_command = read_commands(section, "pre_os_command")
+    ssh_port = SSH_PORT if driver == "ssh" else read_ssh_port(section)
+    means = _read_means(section, driver)
+    if isinstance(means, SshDevice):
+        ssh_port = means.address.port
+    if means is None:
+        return None
     return Device(
         name=name,
         type=device_type or "",
         place=section.findings.source.place(offset),
-        driver=driver,
+        means=means,
         tags=tags,
-        limits=limits,
-        options={
-            key.text: plain(value) for key, value in section.node.pairs if key.text not in known
-        },
+        ssh_port=ssh_port,
+        pre_power_command=pre_power_command,
+        pre_os_command=pre_os_command,
     )
+
+
+def _read_means(section: Section, driver: Driver) -> Means | None:
+    """The keys of a driver, after which a device has no others; None when they make no sense."""
+    means: Means | None
+    match driver:
+        case "local":
+            means = _read_limits(section)
+        case "lxc":
+            means = read_lxc_device(section)
+        case "command":
+            means = read_command_device(section)
+        case "ssh":
+            means = read_ssh_device(section)
+        case "simulated":
+            return SimulatedDevice()
+        case _:
+            assert_never(driver)
+    section.close()
+    return means
 
 
 def _read_limits(device: Section) -> LocalLimits:

@@ -1,4 +1,4 @@
-"""Finds what of a file must never be shown: its `secrets`, headers, and logins in URLs."""
+"""Finds what of a file must never be shown: `secrets`, passwords, headers, logins in URLs."""
 
 import json
 import re
@@ -27,9 +27,10 @@ def hide_secrets(root: Node | None, source: Source) -> None:
     if not isinstance(root, MapNode):
         source.hidden.extend(_mentions(source.text))
         return
+    hide_passwords(root, source)
     # Where the section is given twice, the tree holds only one.
     source.hidden.extend(_sections(source.text))
-    secrets = {each for each in _sent(root) if len(each) >= SHORTEST}
+    secrets = {each for each in _sent(root) if len(each) >= SHORTEST} | source.secrets
     for key, value in root.pairs:
         if _resembles(key.text):
             # An empty section was perhaps not indented, so that it goes on below.
@@ -41,6 +42,45 @@ def hide_secrets(root: Node | None, source: Source) -> None:
                 if len(scalar.text) >= SHORTEST:
                     secrets.add(scalar.text)
     source.secrets = frozenset(secrets)
+
+
+def hide_passwords(root: Node | None, source: Source) -> None:
+    """Hides the passwords of logins on consoles; `root` is None if the file could not be read.
+
+    One that equals the user's name is hidden only where it stands: masking each `root` would
+    destroy the logs.
+    """
+    if root is None:
+        return
+    found: set[str] = set()
+    for password, username in _passwords(root):
+        source.hidden.append((password.offset, password.end))
+        if len(password.text) >= SHORTEST and password.text != username:
+            found.add(password.text)
+    source.secrets |= found
+
+
+def _passwords(node: Node) -> Iterator[tuple[ScalarNode, str]]:
+    """The passwords of logins on consoles, each with the name of its user."""
+    match node:
+        case ListNode():
+            for item in node.items:
+                yield from _passwords(item)
+        case MapNode():
+            below = {key.text: value for key, value in node.pairs}
+            if _is_login(below):
+                username = below.get("username")
+                name = username.text if isinstance(username, ScalarNode) else ""
+                yield from ((scalar, name) for scalar in scalars(below["password"]))
+            for value in below.values():
+                yield from _passwords(value)
+        case _:
+            pass
+
+
+def _is_login(keys: Collection[str]) -> bool:
+    """Whether a map with those keys says how to log in on a console, with a password."""
+    return "password" in keys and not {"login_prompt", "password_prompt"}.isdisjoint(keys)
 
 
 def secret_of(url: str) -> str | None:
@@ -125,6 +165,7 @@ def masked_text(root: MapNode, source: Source) -> str:
     """The text with every secret replaced, in its section and wherever else it stands."""
     secret = next((value for key, value in root.pairs if key.text == "secrets"), None)
     replaced = {scalar.offset: (scalar, MASK) for scalar in (scalars(secret) if secret else ())}
+    replaced |= {scalar.offset: (scalar, MASK) for scalar, _ in _passwords(root)}
     if not replaced and not source.secrets:
         return source.text
     for scalar in scalars(root, keys=True):
@@ -150,9 +191,10 @@ def masked(data: Plain, secrets: Collection[str]) -> Plain:
         case list():
             return [masked(item, secrets) for item in data]
         case dict():
-            return {
+            shown = {
                 _masked_string(key, secrets): masked(value, secrets) for key, value in data.items()
             }
+            return shown | {"password": MASK} if _is_login(data) else shown
         case _:
             return data
 

@@ -5,6 +5,7 @@ seconds. Free-form parts (`context`, `metadata`, ...) are kept as plain data, fo
 are only copied into node jobs.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -264,10 +265,54 @@ class TestSource:
 
 @frozen
 class Image:
-    """A file that a deploy block downloads; `label` is its key in the block."""
+    """A file that a deploy block downloads.
+
+    Attributes:
+        label: Its key in the block.
+        url: Where it is.
+        compression: How it is compressed there; None if it is to stay as it is.
+        headers: Sent with the request, to that host only; values may be secret.
+        sums: What its checksum there must be, in hexadecimal digits, by hash: `sha256`.
+    """
 
     label: str
     url: str
+    compression: str | None = None
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, hash=False)
+    sums: Mapping[str, str] = field(factory=dict[str, str], hash=False)
+
+    @property
+    def name(self) -> str:
+        """What the file is called where it is put; empty if its URL names none.
+
+        It is the last part of the URL, without its ending if it is unpacked (LAVA: compression).
+        """
+        scheme, there, path = self.url.partition("://")
+        if not there:
+            path = self.url
+        elif scheme.lower() in {"http", "https"}:
+            path = re.split(r"[?#]", path)[0].partition("/")[2]
+        name = path.rpartition("/")[2]
+        return name.rpartition(".")[0] or name if self.compression else name
+
+
+@frozen
+class AutoLogin:
+    """How to log in on a console (LAVA: auto_login).
+
+    Attributes:
+        login_prompt: What asks for the user, a regular expression.
+        username: Who logs in.
+        password_prompt: What asks for the password, a regular expression.
+        password: None for a user without one; it never reaches an event, log or report.
+        login_commands: Typed after the login, one after the other, each awaited by its prompt.
+    """
+
+    login_prompt: str
+    username: str
+    password_prompt: str | None = None
+    password: str | None = field(default=None, repr=False)
+    login_commands: tuple[str, ...] = ()
 
 
 @frozen
@@ -281,6 +326,9 @@ class Block:
         connection_namespace: Namespace whose connection a test uses, None for its own.
         definitions: The test definitions of a `shell` or `docker` test.
         test_kind: None unless the block is a test.
+        auto_login: How a boot logs in; None where it needs no login.
+        kernel_start_message: What the console shows when the system begins to start, a regular
+            expression; None for the device's own, empty for nothing.
         timeout_skip: `skip: true` of the block's `timeout`.
         connection_timeout_s: The block's own limit of one wait on a connection.
         parameters: The whole block as plain data, positions dropped, `role` included.
@@ -295,6 +343,8 @@ class Block:
     connection_namespace: str | None = None
     os: str | None = None
     prompts: tuple[str, ...] = ()
+    auto_login: AutoLogin | None = None
+    kernel_start_message: str | None = None
     images: tuple[Image, ...] = ()
     definitions: tuple[TestSource, ...] = ()
     test_kind: TestKind | None = None
@@ -306,6 +356,16 @@ class Block:
     repeat: int | None = None
     calls: tuple[Call, ...] = ()
     connection_timeout_s: int | None = None
+
+    @property
+    def authorizes_ssh(self) -> bool:
+        """Whether guests may log in on what it deploys (LAVA: `authorize: ssh`)."""
+        return self.kind == "deploy" and self.parameters.get("authorize") == "ssh"
+
+    @property
+    def in_container(self) -> bool:
+        """Whether it deploys or boots the job's container (LAVA: LXC protocol)."""
+        return self.kind in {"deploy", "boot"} and self.method == "lxc"
 
 
 @frozen
@@ -401,6 +461,11 @@ class NodeJob:
     tags: tuple[str, ...] = ()
 
     @property
+    def contained_namespaces(self) -> frozenset[str]:
+        """The namespaces that are the container's: where it is deployed or booted."""
+        return frozenset(block.namespace for block in self.blocks if block.in_container)
+
+    @property
     def text(self) -> str:
         """The job's own definition as YAML, secrets replaced by `[MASKED]`."""
         return self._text if isinstance(self._text, str) else self._text()
@@ -426,7 +491,7 @@ class PipelineAction:
         stage: Number of the test block within the namespace, for test actions and those that
             prepare a test definition; else None.
         index: Number of the test definition `source` within the namespace.
-        url: What a download action fetches.
+        image: What a download action fetches.
     """
 
     name: str
@@ -443,5 +508,5 @@ class PipelineAction:
     calls: tuple[Call, ...] = ()
     source: TestSource | None = None
     stage: int | None = None
-    url: str | None = None
+    image: Image | None = None
     index: int | None = None

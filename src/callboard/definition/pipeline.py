@@ -130,7 +130,7 @@ class _Numbering:
             calls=self.calls.get(tree.name, ()),
             source=tree.source,
             stage=tree.stage,
-            url=tree.url,
+            image=tree.image,
             index=tree.index,
         )
 

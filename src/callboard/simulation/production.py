@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from callboard.actors.support import unserved
 from callboard.definition import load
+from callboard.definition.devices import LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition, Place
 from callboard.definition.split import scaled
@@ -135,7 +136,7 @@ class Production:
         found = validate(self.scenario, cast_of(self.definition, programs, counts))
         if not found and (devices := self.scenario.devices) is not None:
             # Whatever drives a device, a rehearsal simulates it.
-            usable = [evolve(each, driver="local") for each in devices.devices]
+            usable = [evolve(each, means=LocalLimits()) for each in devices.devices]
             found = tuple(unserved(scaled(self.definition, counts), usable))
         if any(each.severity == "error" for each in found):
             raise DefinitionError(found)

@@ -10,11 +10,13 @@ from typing import BinaryIO
 from attrs import evolve, field, frozen
 
 from callboard.actors.coordinator import Patience
-from callboard.actors.group import Placement, Rules
+from callboard.actors.group import Rules
 from callboard.actors.ledger import MemoryLedger
 from callboard.actors.messages import CoordinatorMessage
+from callboard.actors.placement import Placement
 from callboard.actors.semantics import DOCUMENTED, LAVA
 from callboard.definition import pipeline, split
+from callboard.definition.containers import name_of
 from callboard.definition.model import Definition, NodeJob, PipelineAction
 from callboard.definition.senders import Senders
 from callboard.definition.split import group_first, one_a_role, scaled
@@ -26,6 +28,7 @@ from callboard.flow.senders import senders_of
 from callboard.live import Observer, perform
 from callboard.report.hopeless import HopelessWaits
 from callboard.runtime import ActorRef, run_virtual
+from callboard.simulation.container import SimulatedContainer
 from callboard.simulation.distribution import NONE
 from callboard.simulation.fate import NodeFate
 from callboard.simulation.faults import Crash, Fault, Faults
@@ -145,7 +148,7 @@ class Rehearsal:
             for job, _ in self.jobs
         }
         placements = tuple(
-            Placement(job, actions, f"{_DRIVER}-{number}", _DRIVER, node)
+            Placement(job, actions, f"{_DRIVER}-{number}", _DRIVER, node, _container(job, node))
             for number, ((job, actions), node) in enumerate(
                 zip(self.jobs, nodes.values(), strict=True), start=1
             )
@@ -219,6 +222,12 @@ def _suffering(fault: Fault, roles: Mapping[str, Sequence[int]]) -> Iterator[int
     for target in () if isinstance(fault, Crash) else fault.targets:
         members, node = roles.get(target.role, ()), target.node
         yield from members if node is None else members[node - 1 : node]
+
+
+def _container(job: NodeJob, node: SimulatedNode) -> SimulatedContainer | None:
+    if job.container is None:
+        return None
+    return SimulatedContainer(name_of(job.container, job.id), node)
 
 
 def _random(seed: int, what: str) -> Random:

@@ -11,7 +11,11 @@ from callboard.definition.model import Definition
 from callboard.sources.errors import REFUSED, SourceError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_TRANSPORTS = {"git": ("http", "https", "git", "ssh", "file"), "url": ("http", "https", "file")}
+_TRANSPORTS = {
+    "git": ("http", "https", "git", "ssh", "file"),
+    "url": ("http", "https", "file"),
+    "image": ("http", "https", "file", "scp"),
+}
 _LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")  # to the last @, for a password can have one
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -45,6 +49,10 @@ def secret_values(definition: Definition) -> Iterator[str]:
             if source.definition is not None:
                 urls += [each.url for each in source.definition.install.git_repos]
             yield from (login for login in map(secret_of, urls) if login is not None)
+        for image in block.images:
+            yield from image.headers.values()
+            if (login := secret_of(image.url)) is not None:
+                yield login
 
 
 def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Path | None:
@@ -52,7 +60,7 @@ def local_path(url: str, origin: str, folder: Path, *, allow_local: bool) -> Pat
 
     Args:
         url: As the definition has it.
-        origin: `git` or `url`.
+        origin: `git`, `url`, or `image` for what deploy blocks download.
         folder: Where the definition lies; relative paths begin there.
         allow_local: Whether paths outside of it are allowed too.
 

@@ -2,29 +2,20 @@
 
 import hashlib
 import lzma
-import re
-import stat
 import tarfile
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.parse import urljoin, urlsplit
 
 import anyio
 from attrs import field, frozen
 
 from callboard.sources.address import is_inside, local_path, shown
 from callboard.sources.cache import Cache
-from callboard.sources.errors import (
-    BAD_ARCHIVE,
-    BAD_CHECKSUM,
-    MISSING,
-    REFUSED,
-    UNREACHABLE,
-    SourceError,
-)
+from callboard.sources.errors import BAD_ARCHIVE, BAD_CHECKSUM, SourceError
 from callboard.sources.git import Tree
+from callboard.sources.transfer import Wanted, pour, transfer
 
 DOWNLOAD_BYTES = 512 * 2**20
 """The largest archive."""
@@ -38,10 +29,7 @@ MEMBERS = 100_000
 HEADER_BYTES = 1_048_576
 """The largest header of a member; the library reads a header into memory as a whole."""
 
-_REDIRECTS = 10
 _CHUNK_BYTES = 1_048_576
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 @frozen
@@ -72,10 +60,7 @@ async def fetch_archive(
             return Tree(found)
     with cache.making() as made:
         packed = made / "archive"
-        if local is not None:
-            await anyio.to_thread.run_sync(_copy, local, packed, request)
-        else:
-            await _download(request, packed)
+        await transfer(Wanted(request.url, DOWNLOAD_BYTES, request.headers), local, packed)
         digest = await anyio.to_thread.run_sync(_sha256, packed)
         if request.sha256 is not None and digest != request.sha256.lower():
             message = f"{shown(request.url)} has the SHA-256 {digest}, not {request.sha256}"
@@ -90,97 +75,6 @@ async def fetch_archive(
 
 def _name(request: ArchiveRequest, digest: str) -> str:
     return f"archive-{digest}-{request.strip}"
-
-
-def _copy(source: Path, target: Path, request: ArchiveRequest) -> None:
-    try:
-        status = source.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise SourceError(MISSING, f"{shown(request.url)} is no file")
-        if status.st_size > DOWNLOAD_BYTES:
-            raise _too_large(request)
-        with source.open("rb") as read, target.open("wb") as written:
-            _pour(read, written, anyio.from_thread.check_cancelled)
-    except OSError as error:
-        message = f"{shown(request.url)} can't be read: {error.strerror}"
-        raise SourceError(MISSING, message) from error
-
-
-def _pour(source: IO[bytes], target: IO[bytes], check: Callable[[], object]) -> None:
-    while data := source.read(_CHUNK_BYTES):
-        check()
-        target.write(data)
-
-
-async def _download(request: ArchiveRequest, target: Path) -> None:
-    import httpx
-
-    # An archive is wanted as it lies there, for its checksum is that of the file.
-    wanted = _checked_headers(request) | {"Accept-Encoding": "identity"}
-    url, headers = request.url, httpx.Headers(wanted, encoding="latin-1")
-    try:
-        async with httpx.AsyncClient(timeout=None) as client:
-            for _ in range(_REDIRECTS):
-                async with client.stream("GET", url, headers=headers) as response:
-                    if response.has_redirect_location:
-                        there = urljoin(url, response.headers["location"])
-                        if urlsplit(there).scheme not in ("http", "https"):
-                            message = f"{shown(request.url)} leads to {shown(there)}"
-                            raise SourceError(REFUSED, f"{message}, which is not allowed")
-                        if _server(there) != _server(url):  # headers may be secret
-                            headers = httpx.Headers({"Accept-Encoding": "identity"})
-                        elif "@" not in urlsplit(there).netloc:  # the login holds there too
-                            login, at, _ = urlsplit(url).netloc.rpartition("@")
-                            netloc = f"{login}{at}{urlsplit(there).netloc}"
-                            there = urlsplit(there)._replace(netloc=netloc).geturl()
-                        url = there
-                        continue
-                    if response.status_code != 200:
-                        status = f"{response.status_code} {response.reason_phrase}"
-                        message = f"{shown(request.url)} can't be fetched: {status}"
-                        code = UNREACHABLE if response.status_code >= 500 else MISSING
-                        raise SourceError(code, message, "check the URL and the headers")
-                    await _save(request, response.aiter_raw(_CHUNK_BYTES), target)
-                    return
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise SourceError(REFUSED, f"{shown(request.url)} is no URL: {error}") from error
-    except httpx.HTTPError as error:
-        text = str(error) or type(error).__name__
-        message = f"{shown(request.url)} can't be reached: {text}"
-        raise SourceError(UNREACHABLE, message) from error
-    raise SourceError(MISSING, f"{shown(request.url)} redirects in a circle")
-
-
-def _server(url: str) -> tuple[str, str | None, int | None]:
-    """What headers are for."""
-    parts = urlsplit(url)
-    default = 443 if parts.scheme == "https" else 80
-    return parts.scheme, parts.hostname, parts.port or default
-
-
-def _checked_headers(request: ArchiveRequest) -> dict[str, str]:
-    """The headers to send; one that can't be sent is named without its value."""
-    for name, value in request.headers.items():
-        if not (_HEADER.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
-            message = f"the header `{name[:60]}` for {shown(request.url)} can't be sent"
-            hint = "names have ASCII letters, digits and `-`, and values no line breaks"
-            raise SourceError(REFUSED, message, hint)
-    return {name: value.strip() for name, value in request.headers.items()}
-
-
-async def _save(request: ArchiveRequest, chunks: AsyncIterator[bytes], target: Path) -> None:
-    size_bytes = 0
-    with target.open("wb") as file:
-        async for chunk in chunks:
-            size_bytes += len(chunk)
-            if size_bytes > DOWNLOAD_BYTES:
-                raise _too_large(request)
-            file.write(chunk)
-
-
-def _too_large(request: ArchiveRequest) -> SourceError:
-    limit = f"{DOWNLOAD_BYTES // 2**20} MiB"
-    return SourceError(BAD_ARCHIVE, f"{shown(request.url)} is larger than {limit}")
 
 
 def _sha256(path: Path) -> str:
@@ -322,7 +216,7 @@ class _Unpacking:
             assert extracted is not None, "regular files have content"
             content = extracted
         with content, target.open("wb") as file:
-            _pour(content, file, self._check)
+            pour(content, file, lambda _size_bytes: self._check())
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 

@@ -31,6 +31,11 @@ class SourceError(Exception):
         self.hint = None if hint is None else _printable(hint)
         super().__init__(self.message)
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether the network is to blame, and not the definition."""
+        return self.code == UNREACHABLE
+
 
 def _printable(text: str) -> str:
     return "".join(
