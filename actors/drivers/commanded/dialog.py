@@ -91,6 +91,7 @@ class Dialog:
         """
         word = secrets.token_hex(4)
         self.type(
+            "unset HISTFILE; "  # the device's own history is none of the job's
             "stty sane -echo -onlcr 2>/dev/null || stty -echo 2>/dev/null; "
             f'exec /bin/sh -c \'echo "<callboard-""{word}>"; {COMMAND_LOOP}\''
         )
