@@ -19,11 +19,13 @@ R = TypeVar("R")
 class LocalRef(ActorRef[Any]):
     """The ref of an actor in this process."""
 
-    __slots__ = ("_put", "cell")
+    __slots__ = ("_make_future", "_put", "cell")
 
     def __init__(self, cell: "Cell") -> None:
         self.cell = cell
+        # To look these up each time takes a tenth of a microsecond.
         self._put = cell.sender.send_nowait
+        self._make_future = cell.system.loop.create_future
 
     @property
     def address(self) -> str:
@@ -61,11 +63,10 @@ class LocalRef(ActorRef[Any]):
             raise ActorStopped(cell.address)
         if cell.task is not None and cell.serving:  # mostly nobody serves it: no look at the loop
             raise RuntimeError(f"{cell.address} can't ask itself: it would never answer")
-        loop = cell.system.loop  # to look it up each time takes 0.1 us
-        future: asyncio.Future[R] = loop.create_future()
+        future: asyncio.Future[R] = self._make_future()
         reply = Reply(request, future)
         if timeout_s is not None:
-            timer = loop.call_later(timeout_s, reply.expire, cell.address, timeout_s)
+            timer = cell.system.loop.call_later(timeout_s, reply.expire, cell.address, timeout_s)
             future.add_done_callback(lambda _future: timer.cancel())
         try:
             self._put(reply)
