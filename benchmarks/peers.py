@@ -264,7 +264,7 @@ def pykka(barrier: Barrier) -> None:
         Node.start().tell(coordinator)
     over.wait()
     if barrier.short:
-        time.sleep(0.2)  # until the last of them is really blocked
+        time.sleep(0.2)  # threads of Pykka: nothing tells that the last of them is blocked
         barrier.blocked()
     else:
         library.ActorRegistry.stop_all()

@@ -14,6 +14,7 @@ from tests.system.lxc import BUSYBOX, Yard, read_until
 
 from callboard.actors.drivers.lxc import configuration, inventory, unpacking
 from callboard.actors.drivers.lxc.address import wait_for_address
+from callboard.actors.drivers.lxc.mirror import machine_mirrors
 from callboard.actors.drivers.lxc.name import ContainerName
 from callboard.actors.drivers.lxc.recipe import Recipe
 from callboard.actors.drivers.lxc.reclaim import reclaim
@@ -25,6 +26,8 @@ from callboard.actors.overlay import File, Link, pack
 from callboard.definition.lxc_devices import LxcLimits, LxcMount
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.needs_lxc("busybox")]
+
+MIRROR, _ = machine_mirrors()
 
 
 @pytest_asyncio.fixture
@@ -541,7 +544,7 @@ async def test_a_link_to_the_folder_of_containers_leads_to_the_same_ones(yard: Y
 @pytest.mark.needs_lxc("debian")
 @pytest.mark.timeout(900)
 async def test_packages_are_installed_once_and_later_containers_have_them(yard: Yard) -> None:
-    debian = Recipe("debian", release="bookworm", mirror="http://deb.debian.org/debian")
+    debian = Recipe("debian", release="bookworm", mirror=MIRROR)
     first, second = yard.container("a", debian), yard.container("b", debian)
     created = await first.create(["tree"])
     assert created.packages
@@ -563,7 +566,7 @@ async def test_packages_are_installed_once_and_later_containers_have_them(yard: 
     ("recipe", "error", "text"),
     [
         (
-            Recipe("debian", release="nosuch", mirror="http://deb.debian.org/debian"),
+            Recipe("debian", release="nosuch", mirror=MIRROR),
             JobError,
             "the mirror has no release nosuch",
         ),
