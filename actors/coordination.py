@@ -35,6 +35,7 @@ from callboard.actors.effects import (
     Hopeless,
     Kind,
     Refusal,
+    Slot,
     Ticket,
 )
 from callboard.actors.semantics import DOCUMENTED, Semantics
@@ -54,7 +55,7 @@ class _Queue:
         acted: The members that have done what they wait for; it only grows while a member's end
             is noticed.
         role: The role that they wait for, if any.
-        tickets: The requests, in the order in which they were made.
+        tickets: The requests, in the order in which they were made, each with its slot.
         excused: How many of those that ended are known to have acted, the first ones to end.
     """
 
@@ -62,7 +63,7 @@ class _Queue:
     id: str
     acted: Container[int]
     role: str | None = None
-    tickets: dict[Ticket, None] = field(factory=dict[Ticket, None])
+    tickets: dict[Ticket, Slot] = field(factory=dict[Ticket, Slot])
     excused: int = 0
 
 
@@ -140,10 +141,24 @@ class Coordination:
         """The requests that have neither been granted nor withdrawn."""
         return frozenset(ticket for member in self._waiting for ticket, _ in self._places(member))
 
+    def slot(self, ticket: Ticket) -> Slot:
+        """The slot of a request that waits; None when it doesn't."""
+        queue = dict(self._places(ticket[0])).get(ticket)
+        return None if queue is None else queue.tickets[ticket]
+
+    def answer_to(self, ticket: Ticket, slot: Slot) -> bool:
+        """Have a request that waits answered to another slot; says whether it waits."""
+        queue = dict(self._places(ticket[0])).get(ticket)
+        if queue is not None:
+            queue.tickets[ticket] = slot
+        return queue is not None
+
     @property
     def suspicious(self) -> bool:
         """Whether `presumed` would find any: all living members wait, or some for nobody."""
-        return 0 < len(self._waiting) == self._alive or bool(self._abandoned)
+        if self._abandoned:
+            return True
+        return 0 < len(self._waiting) == self._alive
 
     # Requests
 
@@ -184,62 +199,64 @@ class Coordination:
                 effects += self._release(starts.waits.get(own))
         return effects
 
-    def wait(self, ticket: Ticket, message_id: str) -> list[Effect]:
+    def wait(self, ticket: Ticket, message_id: str, slot: Slot = None) -> list[Effect]:
         """Grant `ticket` as soon as any member, the asking one included, has sent the ID."""
         if self.over:
-            return self._refuse_late(ticket)
+            return self._refuse_late(ticket, slot)
         messages = self._messages[message_id]
         if messages.sent:
-            return [Grant((ticket,), messages.sent.snapshot())]
+            return [Grant((ticket,), messages.sent.snapshot(), (slot,))]
         if messages.waits is None:
             messages.waits = _Queue("wait", message_id, messages.sent)
-        return self._enqueue(ticket, messages.waits)
+        return self._enqueue(ticket, messages.waits, slot)
 
-    def wait_all(self, ticket: Ticket, message_id: str, role: str | None = None) -> list[Effect]:
+    def wait_all(
+        self, ticket: Ticket, message_id: str, role: str | None = None, slot: Slot = None
+    ) -> list[Effect]:
         """Grant `ticket` as soon as every member, or every member of `role`, has sent the ID."""
         if self.over:
-            return self._refuse_late(ticket)
+            return self._refuse_late(ticket, slot)
         if role is not None and role not in self._counts:
-            return self._refuse_role(ticket, role)
+            return self._refuse_role(ticket, role, slot)
         messages = self._messages[message_id]
         if role is None and not messages.sent and not self._semantics.waits_unsent:
-            return [Refusal(ticket, f"nobody has sent '{message_id}' yet", overlooked=True)]
+            return [Refusal(ticket, f"nobody has sent '{message_id}' yet", True, slot)]
         if self._have_sent(messages, role, self._roles[ticket[0]]):
-            return [Grant((ticket,), messages.sent.snapshot())]
+            return [Grant((ticket,), messages.sent.snapshot(), (slot,))]
         queue = messages.waits_all.get(role)
         if queue is None:
             queue = _Queue("wait-all", message_id, messages.sent, role)
             messages.waits_all[role] = queue
-        return self._enqueue(ticket, queue)
+        return self._enqueue(ticket, queue, slot)
 
-    def sync(self, ticket: Ticket, sync_id: str) -> list[Effect]:
+    def sync(self, ticket: Ticket, sync_id: str, slot: Slot = None) -> list[Effect]:
         """Grant `ticket` as soon as every member has called sync with this ID."""
         if self.over:
-            return self._refuse_late(ticket)
+            return self._refuse_late(ticket, slot)
         sync = self._syncs.get(sync_id)
         if sync is None:
             called = set[int]()
             sync = self._syncs[sync_id] = _Sync(called, _Queue("sync", sync_id, called))
         sync.called.add(ticket[0])
         if len(sync.called) < len(self._roles):
-            return self._enqueue(ticket, sync.waits)
+            return self._enqueue(ticket, sync.waits, slot)
         if not self._semantics.passes_again:
             sync.called.clear()
-        return [*self._release(sync.waits), Grant((ticket,))]
+        return [*self._release(sync.waits), Grant((ticket,), slots=(slot,))]
 
-    def start(self, ticket: Ticket, role: str) -> list[Effect]:
+    def start(self, ticket: Ticket, role: str, slot: Slot = None) -> list[Effect]:
         """Grant `ticket` as soon as every member of `role` has released the asker's role."""
         if not self._semantics.whole_role:
-            return self.wait_all(ticket, START, role)
+            return self.wait_all(ticket, START, role, slot)
         if role not in self._counts:
-            return self._refuse_role(ticket, role)
+            return self._refuse_role(ticket, role, slot)
         starts = self._starts[self._roles[ticket[0]]]
         if starts.releasers[role] == self._counts[role]:
-            return [Grant((ticket,))]
+            return [Grant((ticket,), slots=(slot,))]
         queue = starts.waits.get(role)
         if queue is None:
             queue = starts.waits[role] = _Queue("start", START, starts.released, role)
-        return self._enqueue(ticket, queue)
+        return self._enqueue(ticket, queue, slot)
 
     def withdraw(self, ticket: Ticket, to_blame: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Forget a request whose member has stopped waiting.
@@ -280,10 +297,11 @@ class Coordination:
         self._ended_in[None].append(member)
         self._ended_in[role].append(member)
         own = list(self._places(member))[::-1]
-        for ticket, queue in own:
-            self._dequeue(ticket, queue)
+        effects: list[Effect] = [
+            Refusal(ticket, "the job has ended", slot=self._dequeue(ticket, queue))
+            for ticket, queue in own
+        ]
         self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
-        effects: list[Effect] = [Refusal(ticket, "the job has ended") for ticket, _ in own]
         for queue in list(self._queues):
             effects += self._certain(queue, queue.tickets)
         return effects
@@ -404,12 +422,12 @@ class Coordination:
         first = self._members[role][0]
         return first in messages.sent or messages.senders[own] == self._counts[own]
 
-    def _enqueue(self, ticket: Ticket, queue: _Queue) -> list[Effect]:
+    def _enqueue(self, ticket: Ticket, queue: _Queue, slot: Slot) -> list[Effect]:
         if not queue.tickets:
             self._queues[queue] = None
             if self._is_abandoned(queue):
                 self._abandoned[queue] = None
-        queue.tickets[ticket] = None
+        queue.tickets[ticket] = slot
         member = ticket[0]
         self._waiting[member] = (ticket, queue, self._waiting.get(member))
         return self._certain(queue, [ticket]) if self._ended else []
@@ -421,11 +439,12 @@ class Coordination:
             ticket, queue, place = place
             yield ticket, queue
 
-    def _dequeue(self, ticket: Ticket, queue: _Queue) -> None:
-        del queue.tickets[ticket]
+    def _dequeue(self, ticket: Ticket, queue: _Queue) -> Slot:
+        slot = queue.tickets.pop(ticket)
         if not queue.tickets:
             self._forget(queue)
         self._unblock([ticket])
+        return slot
 
     def _forget(self, queue: _Queue) -> None:
         del self._queues[queue]
@@ -434,6 +453,10 @@ class Coordination:
     def _unblock(self, tickets: Iterable[Ticket]) -> None:
         """Their members don't wait for them any more."""
         waiting = self._waiting
+        if not self._queues:  # nobody waits for anything else
+            waiting.clear()
+            self._reported.clear()
+            return
         for ticket in tickets:
             last = waiting.pop(ticket[0])
             if last[2] is not None and (others := _without(ticket, last)):
@@ -445,10 +468,11 @@ class Coordination:
         if queue is None or not queue.tickets:
             return []
         # The whole queue at once: what waits with thousands of others goes on with them.
+        slots = tuple(queue.tickets.values())
         tickets, queue.tickets = tuple(queue.tickets), {}
         self._forget(queue)
         self._unblock(tickets)
-        return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA)]
+        return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA, slots)]
 
     def _release_first(self, messages: _Messages) -> list[Effect]:
         """What a send grants where a role's first member speaks for it; see `Semantics`."""
@@ -461,16 +485,16 @@ class Coordination:
         ]
         if not released:
             return []
-        for ticket, queue in released:
-            self._dequeue(ticket, queue)
-        return [Grant(tuple(ticket for ticket, _ in released), messages.sent.snapshot())]
+        slots = tuple(self._dequeue(ticket, queue) for ticket, queue in released)
+        return [Grant(tuple(ticket for ticket, _ in released), messages.sent.snapshot(), slots)]
 
-    def _refuse_late(self, ticket: Ticket) -> list[Effect]:
-        return [Refusal(ticket, "the group has ended")]
+    def _refuse_late(self, ticket: Ticket, slot: Slot) -> list[Effect]:
+        return [Refusal(ticket, "the group has ended", slot=slot)]
 
-    def _refuse_role(self, ticket: Ticket, role: str) -> list[Effect]:
+    def _refuse_role(self, ticket: Ticket, role: str, slot: Slot) -> list[Effect]:
         known = ", ".join(sorted(self._counts))
-        return [Refusal(ticket, f"no node of this group has the role '{role}' (it has {known})")]
+        reason = f"no node of this group has the role '{role}' (it has {known})"
+        return [Refusal(ticket, reason, slot=slot)]
 
 
 def _without(ticket: Ticket, last: _Place | None) -> _Place | None:

@@ -9,7 +9,7 @@ import anyio
 from attrs import define, field, frozen
 
 from callboard.actors.coordination import Coordination
-from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Ticket
+from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Slot, Ticket
 from callboard.actors.ledger import Identity, Ledger, identity
 from callboard.actors.members import Member
 from callboard.actors.messages import (
@@ -119,7 +119,6 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._journal = journal
         self._patience = patience
         self._ledger = ledger
-        self._open: dict[Ticket, Reply[Answer]] = {}
         self._protocols: dict[int, ActorRef[ProtocolMessage]] = {}
         self._asked_s = 0.0
         self._disbanded = False
@@ -203,34 +202,36 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._apply(self._coordination.release(message.member, message.roles))
 
     def _wait(self, message: Wait) -> None:
-        self._open[message.ticket] = self._slot(message)
-        self._apply(self._coordination.wait(message.ticket, message.message_id))
+        slot = self._slot(message)
+        self._apply(self._coordination.wait(message.ticket, message.message_id, slot))
 
     def _wait_all(self, message: WaitAll) -> None:
-        self._open[message.ticket] = self._slot(message)
-        self._apply(self._coordination.wait_all(message.ticket, message.message_id, message.role))
+        slot, ticket = self._slot(message), message.ticket
+        self._apply(self._coordination.wait_all(ticket, message.message_id, message.role, slot))
 
     def _sync(self, message: Sync) -> None:
-        self._open[message.ticket] = self._slot(message)
-        if effects := self._coordination.sync(message.ticket, message.sync_id):  # mostly none
-            self._apply(effects)
+        slot = self._slot(message)
+        if effects := self._coordination.sync(message.ticket, message.sync_id, slot):
+            self._apply(effects)  # mostly there are none
 
     def _start(self, message: Start) -> None:
-        self._open[message.ticket] = self._slot(message)
-        self._apply(self._coordination.start(message.ticket, message.role))
+        slot = self._slot(message)
+        self._apply(self._coordination.start(message.ticket, message.role, slot))
 
     def _withdraw(self, message: Withdraw) -> tuple[int, ...]:
-        if message.ticket in self._open:
-            self._answer([message.ticket], GivenUp())
-        return self._coordination.withdraw(message.ticket)
+        slot = self._coordination.slot(message.ticket)
+        missing = self._coordination.withdraw(message.ticket)
+        if slot is not None:
+            self._answer([message.ticket], [slot], GivenUp())
+        return missing
 
     def _apply(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Grant(tickets, data):
-                    self._answer(tickets, Granted(data))
-                case Refusal(ticket, why, overlooked):
-                    self._answer([ticket], Refused(why, overlooked))
+                case Grant(tickets, data, slots):
+                    self._answer(tickets, slots, Granted(data))
+                case Refusal(ticket, why, overlooked, slot):
+                    self._answer([ticket], [slot], Refused(why, overlooked))
                 case Hopeless() if self._disbanded:
                     pass
                 case Hopeless():
@@ -240,9 +241,10 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
                 case _:
                     assert_never(effect)
 
-    def _answer(self, tickets: Sequence[Ticket], answer: Answer) -> None:
-        for ticket in tickets:
-            self._open.pop(ticket).send(answer)
+    def _answer(self, tickets: Sequence[Ticket], slots: Sequence[Slot], answer: Answer) -> None:
+        for slot in slots:
+            if slot is not None:
+                slot.send(answer)
         if self._reported:
             for ticket in tickets:
                 self._reported.pop(ticket, None)
@@ -257,8 +259,8 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         known = identity(message)
         if known in self._answers:
             return self._answers[known]
-        if isinstance(message, Waiting) and message.ticket in self._open:
-            self._open[message.ticket] = self.context.defer(message)
+        if isinstance(message, Waiting) and self._coordination.slot(message.ticket) is not None:
+            self._coordination.answer_to(message.ticket, self.context.defer(message))
             return None
         self._ledger.append(message)
         return self._note(message, self._requests[type(message)](message))
@@ -280,13 +282,16 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._reported[found.ticket] = found.certain
         if self._replaying:
             return
-        request = self._open[found.ticket].message
+        slot = self._coordination.slot(found.ticket)
+        assert slot is not None, "it waits"
+        request = slot.message
         assert isinstance(request, Waiting)
         self._journal.emit(self.context.address, self._body(found), request.cause)
 
     def _fail(self, found: Hopeless) -> None:
+        slot = self._coordination.slot(found.ticket)
         self._coordination.withdraw(found.ticket, found.culprits)
-        self._answer([found.ticket], Refused(self._body(found).text))
+        self._answer([found.ticket], [slot], Refused(self._body(found).text))
 
     def _body(self, found: Hopeless) -> WaitHopeless:
         missing = tuple(

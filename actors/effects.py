@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from callboard.events import MemberState
 
+if TYPE_CHECKING:
+    from callboard.actors.messages import Answer
+    from callboard.runtime import Reply
+
 Ticket = tuple[int, int]
 """A request that may have to wait: the member's job id, and the member's own number for it."""
+
+Slot: TypeAlias = "Reply[Answer] | None"
+"""Where the answer to a request goes; carried along with it, and never looked at."""
 
 Data = Mapping[int, Mapping[str, str]]
 """What was sent under one ID: key and value, by the sender's job id."""
@@ -21,10 +28,11 @@ Kind = Literal["wait", "wait-all", "sync", "start"]
 
 @frozen
 class Grant:
-    """Requests are satisfied together, in this order, and share `data`."""
+    """Requests are satisfied together, in this order, and share `data`; `slots` are theirs."""
 
     tickets: tuple[Ticket, ...]
     data: Data = NO_DATA
+    slots: tuple[Slot, ...] = field(default=(), eq=False, repr=False)
 
 
 @frozen
@@ -35,11 +43,13 @@ class Refusal:
         ticket: The request.
         reason: Why, in the job writer's words.
         overlooked: Whether nodes go on all the same (LAVA: answers to calls, a nack).
+        slot: The request's own.
     """
 
     ticket: Ticket
     reason: str
     overlooked: bool = False
+    slot: Slot = field(default=None, eq=False, repr=False)
 
 
 @frozen

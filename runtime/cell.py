@@ -112,7 +112,7 @@ class Cell:
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._timer_number = 0
         self._deferred: list[Reply[Any]] = []
-        self._many_deferred = 1
+        self._many_deferred = 0
         self._current: Reply[Any] | None = None
         self._restarts: list[float] = []
         self._restarting = False
@@ -168,9 +168,6 @@ class Cell:
         if reply is None or reply.message is not message:
             raise LookupError(f"{self.address} is not handling {message!r} as a request")
         self._current = None
-        if len(self._deferred) >= self._many_deferred:  # forget those that were answered
-            self._deferred = [each for each in self._deferred if each.open]
-            self._many_deferred = max(1, 2 * len(self._deferred))
         self._deferred.append(reply)
         return reply
 
@@ -311,6 +308,9 @@ class Cell:
             self._fail(error)
         finally:
             self.task = self._scope = None
+        if len(self._deferred) > self._many_deferred:  # forget those that were answered
+            self._deferred = [each for each in self._deferred if each.open]
+            self._many_deferred = 2 * len(self._deferred)
         return handled
 
     async def wind_down(self, worker: "Worker") -> None:

@@ -125,8 +125,10 @@ class Reply(Generic[R]):
 
     def send(self, value: R) -> None:
         """Answer with `value`; never waits."""
-        if not self._future.done():
+        try:  # mostly it is open, and to look first would take longer
             self._future.set_result(value)
+        except asyncio.InvalidStateError:
+            return
 
     def fail(self, error: Exception) -> None:
         """Answer with an exception, which the asker's `ask` raises; never waits."""

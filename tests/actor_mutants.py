@@ -5,11 +5,11 @@ Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mut
 
 ANSWERS = [
     ("a grant brings the data", "Granted(data)", "Granted()"),
-    ("a refusal is passed on", "self._answer([ticket], Refused(why, overlooked))", "pass"),
+    ("a refusal is passed on", "self._answer([ticket], [slot], Refused(why, overlooked))", "pass"),
     (
         "a withdrawal reaches the state",
-        "return self._coordination.withdraw(message.ticket)",
-        "return ()",
+        "missing = self._coordination.withdraw(message.ticket)",
+        "missing = ()",
     ),
     (
         "a hopeless wait is reported",
@@ -79,8 +79,8 @@ LEDGER = [
     ),
     (
         "who asks again while its request waits is answered in the end",
-        "self._open[message.ticket] = self.context.defer(message)\n            return None",
-        "return None",
+        "self._coordination.answer_to(message.ticket, self.context.defer(message))",
+        "pass",
     ),
     (
         "what is answered at once is known when it comes again",

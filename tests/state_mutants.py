@@ -11,11 +11,11 @@ MESSAGES = [
     ),
     (
         "all that are released together share the data",
-        "return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA)]",
+        "return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA, slots)]",
         (
             "return [\n"
-            "            Grant((each,), dict(messages.sent.snapshot()) if messages else {})\n"
-            "            for each in tickets\n"
+            "            Grant((t,), dict(messages.sent.snapshot()) if messages else {}, (slot,))\n"
+            "            for t, slot in zip(tickets, slots)\n"
             "        ]"
         ),
     ),
@@ -87,11 +87,11 @@ MESSAGES = [
         "wait-all with a role that no node has is refused",
         (
             "if role is not None and role not in self._counts:\n"
-            "            return self._refuse_role(ticket, role)"
+            "            return self._refuse_role(ticket, role, slot)"
         ),
         (
             "if role is not None and role not in self._counts:\n"
-            '            return self._enqueue(ticket, _Queue("wait-all", message_id, role))'
+            '            return self._enqueue(ticket, _Queue("wait-all", message_id, role), slot)'
         ),
     ),
 ]
@@ -210,10 +210,10 @@ SYNCS_AND_STARTS = [
     ("a send of lava_start releases", "if message_id == START:", "if message_id == 'lava-start':"),
     (
         "a start that is expected of a role that no node has is refused",
-        "if role not in self._counts:\n            return self._refuse_role(ticket, role)",
+        "if role not in self._counts:\n            return self._refuse_role(ticket, role, slot)",
         (
             "if role not in self._counts:\n"
-            '            return self._enqueue(ticket, _Queue("start", START, role, role))'
+            '            return self._enqueue(ticket, _Queue("start", START, role, role), slot)'
         ),
     ),
 ]
@@ -266,13 +266,13 @@ ENDS = [
     ),
     (
         "an ended member waits no more",
-        "for ticket, queue in own:\n            self._dequeue(ticket, queue)\n",
-        "\n",
+        "slot=self._dequeue(ticket, queue))",
+        "slot=queue.tickets[ticket])",
     ),
     (
         "an ended member's requests are refused",
-        '[Refusal(ticket, "the job has ended") for ticket, _ in own]',
-        "[]",
+        "            for ticket, queue in own\n        ]",
+        "            for ticket, queue in own\n        ][:0]",
     ),
     ("a member ends once", " or member in self._ended:", ":"),
     (
@@ -292,8 +292,8 @@ ENDS = [
     ),
     (
         "who waits for ended senders is suspicious though others work",
-        "self._alive or bool(self._abandoned)",
-        "self._alive",
+        "if self._abandoned:\n            return True",
+        "if False:\n            return True",
     ),
     (
         "a sender's end abandons those that wait",
