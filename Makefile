@@ -10,6 +10,9 @@ JOBS ?= auto
 # `make test PROVISION=1` first installs Debian packages and starts the network of containers.
 PROVISION ?=
 
+# The tests start hundreds of processes, each of which would else compile all of callboard.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-long lint format bench bench-lxc clean venv
 .DEFAULT_GOAL := test
 
@@ -29,7 +32,7 @@ demo: $(READY)
 
 test: $(READY)
 	$(if $(PROVISION),tests/provision.sh)
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not long'
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not long'
 
 test-long: $(READY)
 	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=long --timeout 1200

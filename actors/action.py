@@ -14,8 +14,9 @@ from callboard.actors.lxc.delivery import is_delivered
 from callboard.actors.lxc.messages import RunDeviceCommands
 from callboard.actors.lxc.work import ask
 from callboard.actors.messages import ActionDone, ActionMessage, Done, GiveUp, JobData, Run
+from callboard.actors.vland.work import deploy
 from callboard.actors.work import IDLE, OWN, RECORDED, WORK
-from callboard.definition.calls import LXC, calls_after, calls_before
+from callboard.definition.calls import LXC, VLAND, calls_after, calls_before
 from callboard.definition.model import Call, PipelineAction
 from callboard.events import ActionEnded, ActionStarted, Failure, Message, Result
 from callboard.runtime import Actor, ActorRef, ActorStopped, Outcome, Reply
@@ -161,7 +162,7 @@ class Action(Actor[ActionMessage]):
         return Bug(f"{type(error).__name__}: {error}").failure(self.label)
 
     async def call(self, calls: Sequence[Call], data: JobData, deadline_s: float) -> JobData:
-        """Make MultiNode calls of this action; returns `data` with what was received.
+        """Make calls of this action to the group; returns `data` with what was received.
 
         Raises:
             ActionError: A call failed, or the action's time is up.
@@ -169,7 +170,13 @@ class Action(Actor[ActionMessage]):
         if not calls:
             return data
         with anyio.CancelScope(deadline=deadline_s) as scope:
-            return await Calls(self.context.address, self.plan, self.job).make(calls, data)
+            multinode = Calls(self.context.address, self.plan, self.job)
+            for call in calls:
+                if call.protocol == VLAND:
+                    await deploy(self.job, self.plan, call)
+                else:
+                    data = await multinode.make(call, data)
+            return data
         assert scope.cancelled_caught, "else it has returned"
         if self.job.protocol is not None:
             await self.job.protocol.tell(GiveUp())

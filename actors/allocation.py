@@ -3,12 +3,23 @@
 from collections.abc import Mapping, Sequence
 
 from callboard.definition.devices import Device
+from callboard.definition.interfaces import Interface, match
 from callboard.definition.model import NodeJob
 
 
 def serves(device: Device, job: NodeJob) -> bool:
+    """Whether `device` is what the job's role asks for, and can be in all of its VLANs."""
+    return resembles(device, job) and not (job.vlans and wired(device, job) is None)
+
+
+def resembles(device: Device, job: NodeJob) -> bool:
     """Whether `device` has the type and every tag that the job's role asks for."""
     return device.type == job.device_type and set(job.tags) <= set(device.tags)
+
+
+def wired(device: Device, job: NodeJob) -> Mapping[str, Interface] | None:
+    """The interface of `device` for each VLAN of the job; None when they can't all have one."""
+    return match(job.vlans, device.interfaces_for(job.vlans))
 
 
 def allocate(jobs: Sequence[NodeJob], devices: Sequence[Device]) -> Mapping[int, Device] | None:

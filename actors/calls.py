@@ -38,18 +38,13 @@ class Calls:
         self._plan = plan
         self._job = context
 
-    async def make(self, calls: Sequence[WrittenCall], data: JobData) -> JobData:
-        """Make `calls` in order; returns `data` with what was received.
+    async def make(self, written: WrittenCall, data: JobData) -> JobData:
+        """Make a call; returns `data` with what was received.
 
         Raises:
             MultinodeTimeout: A call was not answered within its limit, or never can be.
             JobError: What a call asks for was not received.
         """
-        for call in calls:
-            data = await self._make(call, data)
-        return data
-
-    async def _make(self, written: WrittenCall, data: JobData) -> JobData:
         protocol = self._job.protocol
         if protocol is None:
             self._log("warning", f"{written.request} has no effect: the job has no roles")

@@ -10,6 +10,8 @@ from callboard.actors.lxc.messages import LxcMessage
 from callboard.actors.members import Member
 from callboard.actors.messages import ActionMessage, JobMessage, ProtocolMessage
 from callboard.actors.overlay import Access
+from callboard.actors.vland.messages import VlandMessage
+from callboard.actors.wiring import UNWIRED, Wiring
 from callboard.definition.model import NodeJob, PipelineAction
 from callboard.journal import Journal
 from callboard.runtime import Actor, ActorRef
@@ -33,6 +35,9 @@ class JobContext:
         secrets: For the node's `secrets` file only.
         access: Keys for those who log in on the node; its overlay has them with `authorize: ssh`.
         download: Downloads files for the container; None where nothing is downloaded.
+        wiring: The interfaces of the device, and which of them are for the job's VLANs.
+        vland: The VLANd protocol, None in a job without VLANs.
+        makers: By the name of each VLAN of the group, the job that makes it.
     """
 
     job: NodeJob
@@ -48,6 +53,9 @@ class JobContext:
     secrets: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     access: Access | None = None
     download: Download | None = None
+    wiring: Wiring = UNWIRED
+    vland: ActorRef[VlandMessage] | None = None
+    makers: Mapping[str, int] = field(factory=dict[str, int])
 
     def system(self, namespace: str) -> System:
         """What the actions of a namespace work on: the container where it is deployed or booted."""

@@ -1,14 +1,17 @@
 """A group of jobs: spawns the coordinator and the jobs, and ends when every job has ended."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from attrs import field, frozen
 
 from callboard.actors.coordination import Coordination
 from callboard.actors.coordinator import Coordinator, Patience
+from callboard.actors.drivers.switches import Switches
 from callboard.actors.job import Job, ends_the_group
 from callboard.actors.ledger import Ledger
+from callboard.actors.links import Cables, LinkKeeper, Links
 from callboard.actors.members import Member
 from callboard.actors.messages import (
     AwaitGuests,
@@ -26,10 +29,14 @@ from callboard.actors.messages import (
 )
 from callboard.actors.placement import Placement
 from callboard.actors.semantics import DOCUMENTED, Semantics
+from callboard.actors.vland import Switchboard, SwitchboardMessage
+from callboard.actors.vland.messages import LeaveVlans
+from callboard.actors.vland.switchboard import Membership
+from callboard.definition.deployment import makers
 from callboard.definition.senders import Senders
-from callboard.events import Failure, JobCreated, JobEnded
+from callboard.events import Body, Failure, JobCreated, JobEnded, Message
 from callboard.journal import Journal
-from callboard.runtime import Actor, ActorRef, ChildFailed, Reply, Supervision, Terminated
+from callboard.runtime import Actor, ActorRef, ChildFailed, Outcome, Reply, Supervision, Terminated
 from callboard.runtime.actor import MAILBOX_SIZE
 
 _RESTARTS, _WITHIN_S = 100, 1.0
@@ -47,6 +54,8 @@ class Rules:
         semantics: The reading of the protocol.
         ledger: Makes what the coordinator writes down, so that it survives; None for nothing.
         reach: Makes the ref by which the job of that id reaches the coordinator.
+        links: What the links between the nodes are like; None where nothing is known of them.
+        cables: What these links are made of; None where nothing is to be done for them.
     """
 
     senders: Senders | None = None
@@ -56,6 +65,8 @@ class Rules:
     reach: Callable[[int, ActorRef[CoordinatorMessage]], ActorRef[CoordinatorMessage]] = (
         lambda _job, coordinator: coordinator
     )
+    links: Links | None = None
+    cables: Cables | None = None
 
 
 class Group(Actor[GroupMessage]):
@@ -68,6 +79,7 @@ class Group(Actor[GroupMessage]):
         ended: Called once, when every job has been finalised, or with None when the group
             itself failed before; must not wait.
         rules: How the group's coordination works.
+        switches: By the name of each VLAN of the group, what moves ports into it.
     """
 
     def __init__(
@@ -77,11 +89,15 @@ class Group(Actor[GroupMessage]):
         secrets: Mapping[str, str],
         ended: Callable[[GroupDone | None], None],
         rules: Rules = Rules(),
+        switches: Mapping[str, Switches] = MappingProxyType({}),
     ) -> None:
         self._placements = placements
         self._journal = journal
         self._secrets = secrets
         self._rules = rules
+        self._switches = switches
+        self._makers = makers(each.job for each in placements if each.wiring.ports)
+        self._switchboard: ActorRef[SwitchboardMessage] | None = None
         self._members = tuple(
             Member(each.job.id, each.job.role.name) for each in placements if each.job.role
         )
@@ -122,13 +138,25 @@ class Group(Actor[GroupMessage]):
             return
         for job, ref in self._jobs.items():
             if ref.address == signal.ref.address and job not in self._done:
-                failure = Failure("Bug", f"{type(signal.error).__name__}: {signal.error}")
-                self._journal.emit(
-                    self.context.address, JobEnded(job, "incomplete", failure, duration_s=0.0)
-                )
-                await self._job_done(JobDone(job, "incomplete", failures=0, error=failure))
-                if self._coordinator is not None:
-                    await self._coordinator.tell(Leave(job))
+                await self._crashed(job, signal.error)
+
+    async def _crashed(self, job: int, error: Exception) -> None:
+        """Do what the job can't do any more."""
+        failure = Failure("Bug", f"{type(error).__name__}: {error}")
+        self._emit(JobEnded(job, "incomplete", failure, duration_s=0.0))
+        done = JobDone(job, "incomplete", failures=0, error=failure)
+        if self._switchboard is None:
+            await self._job_done(done)
+        else:
+            leave = LeaveVlans(job)
+            self.context.pipe(self._switchboard, leave, lambda outcome: self._left(done, outcome))
+        if self._coordinator is not None:
+            await self._coordinator.tell(Leave(job))
+
+    def _left(self, done: JobDone, outcome: Outcome[tuple[str, ...]]) -> JobDone:
+        for problem in outcome.value or ():
+            self._emit(Message(done.job, "error", problem))
+        return done
 
     async def _run(self) -> None:
         if self._members:
@@ -149,17 +177,40 @@ class Group(Actor[GroupMessage]):
                 # A piped request finds room or fails; each member has few under way at a time.
                 mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),
             )
+        if self._rules.links is not None:
+            self._keep(self._rules.links)
+        self._switchboard = self._open_switchboard()
         for placement in self._placements:
             self._create(placement)
         for job in self._jobs.values():
             await job.tell(StartJob())
 
+    def _keep(self, links: Links) -> None:
+        """Have links be what they are to be."""
+        rules, group = self._rules, self.context.ref
+        keeper = self.context.spawn(
+            lambda: LinkKeeper(links, rules.cables, group, self._journal),
+            "links",
+            supervision=Supervision.escalate(),  # while it is gone, nobody's calls get through
+            mailbox_size=max(MAILBOX_SIZE, 4 * len(self._placements)),
+        )
+        links.watch(keeper.tell_nowait)
+
+    def _open_switchboard(self) -> ActorRef[SwitchboardMessage] | None:
+        if not self._makers:
+            return None
+        members = tuple(Membership(each.job.id, each.wiring.ports) for each in self._placements)
+        return self.context.spawn(
+            lambda: Switchboard(members, self._switches, self._makers, self._journal),
+            "switchboard",
+            mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),  # as the coordinator's
+        )
+
     def _create(self, placement: Placement) -> None:
         job, coordinator = placement.job, self._coordinator
         if coordinator is not None:
             coordinator = self._rules.reach(job.id, coordinator)
-        self._journal.emit(
-            self.context.address,
+        self._emit(
             JobCreated(
                 job.id,
                 job.sub_id,
@@ -167,7 +218,7 @@ class Group(Actor[GroupMessage]):
                 placement.device,
                 placement.driver,
                 job.text,
-            ),
+            )
         )
         self._jobs[job.id] = self.context.spawn(
             lambda: Job(
@@ -178,6 +229,8 @@ class Group(Actor[GroupMessage]):
                 self._journal,
                 self._secrets,
                 has_guests=job.role is not None and job.role.name in self._host_roles,
+                switchboard=self._switchboard,
+                makers=self._makers,
             ),
             f"job-{job.id}",
         )
@@ -204,6 +257,8 @@ class Group(Actor[GroupMessage]):
         if len(self._done) == len(self._placements):
             healths = tuple(self._done[each.job.id].health for each in self._placements)
             failures = sum(each.failures for each in self._done.values())
+            if self._switchboard is not None:
+                await self._switchboard.stop()  # what could not be undone is tried once more
             self._end(GroupDone(healths, failures))
 
     def _guests(self, host: int) -> set[int]:
@@ -221,6 +276,9 @@ class Group(Actor[GroupMessage]):
             if not left:
                 reply.send(None)
         self._hosts = [(left, reply) for left, reply in self._hosts if left]
+
+    def _emit(self, body: Body) -> None:
+        self._journal.emit(self.context.address, body)
 
     def _end(self, done: GroupDone | None) -> None:
         ended, self._ended = self._ended, None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import assert_never
 
 import anyio
@@ -39,10 +40,13 @@ from callboard.actors.messages import (
     Run,
     StartAnswered,
     StartJob,
+    VlansLeft,
 )
 from callboard.actors.multinode import Multinode
 from callboard.actors.placement import Placement
 from callboard.actors.testshell import TEST_SHELLS, TestShell
+from callboard.actors.vland import SwitchboardMessage, Vland, VlandMessage
+from callboard.actors.vland.messages import ReleaseVlans
 from callboard.definition.calls import START
 from callboard.definition.model import COMMON, PipelineAction, Role
 from callboard.events import (
@@ -79,6 +83,8 @@ class Job(Actor[JobMessage]):
         journal: Where the job's actors record what happens.
         secrets: For the node's `secrets` file only.
         has_guests: Whether other jobs of the group log in on its system.
+        switchboard: Who has the VLANs of the group, None where it has none.
+        makers: By the name of each of them, the job that makes it.
     """
 
     def __init__(
@@ -91,6 +97,8 @@ class Job(Actor[JobMessage]):
         secrets: Mapping[str, str],
         *,
         has_guests: bool = False,
+        switchboard: ActorRef[SwitchboardMessage] | None = None,
+        makers: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._placement = placement
         self._job = job = placement.job
@@ -101,9 +109,12 @@ class Job(Actor[JobMessage]):
         self._journal = journal
         self._secrets = secrets
         self._has_guests = has_guests
+        self._switchboard = switchboard
+        self._makers = makers
         *self._left, self._finalize = placement.pipeline
         self._context: JobContext | None = None
         self._container: ActorRef[LxcMessage] | None = None
+        self._vland: ActorRef[VlandMessage] | None = None
         self._connections: dict[str, ActorRef[ConnectionMessage]] = {}
         self._data = JobData()
         self._current: ActorRef[ActionMessage] | None = None
@@ -128,6 +139,8 @@ class Job(Actor[JobMessage]):
                 await self._action_done(done)
             case GuestsGone(late):
                 await self._finalise(late=late)
+            case VlansLeft(problems):
+                await self._vlans_left(problems)
             case Removed():
                 await self._end()
             case CancelJob(reason):
@@ -149,6 +162,7 @@ class Job(Actor[JobMessage]):
             return
         protocol = self._open_multinode()
         self._container = self._open_lxc()
+        self._vland = self._open_vland(protocol)
         self._context = JobContext(
             self._job,
             self._placement.pipeline,
@@ -163,6 +177,9 @@ class Job(Actor[JobMessage]):
             self._secrets,
             self._placement.access,
             self._placement.download,
+            self._placement.wiring,
+            self._vland,
+            self._makers,
         )
         self._emit(JobResult(self._job.id, "validate", "pass"))
         role = self._job.role
@@ -198,6 +215,16 @@ class Job(Actor[JobMessage]):
             return None
         return self.context.spawn(
             lambda: Lxc(self._job.id, container, commands, self._journal), "lxc"
+        )
+
+    def _open_vland(
+        self, multinode: ActorRef[ProtocolMessage] | None
+    ) -> ActorRef[VlandMessage] | None:
+        switchboard, job = self._switchboard, self._job.id
+        if switchboard is None or multinode is None or not self._placement.wiring.ports:
+            return None
+        return self.context.spawn(
+            lambda: Vland(job, self._makers, switchboard, multinode, self._node.call), "vland"
         )
 
     async def _start_answered(self, answer: Answer) -> None:
@@ -321,6 +348,19 @@ class Job(Actor[JobMessage]):
 
     async def _take_down(self) -> None:
         """The device is released: end the protocols (LAVA: graceful teardown)."""
+        if self._vland is None:
+            await self._remove_container()
+            return
+        self.context.pipe(self._vland, ReleaseVlans(), _left)
+
+    async def _vlans_left(self, problems: tuple[str, ...]) -> None:
+        """What could not be put back is the lab's trouble (LAVA: finalize always runs)."""
+        for problem in problems:
+            self._emit(Message(self._job.id, "error", problem))
+            self._fail(Failure("InfrastructureError", problem))
+        await self._remove_container()
+
+    async def _remove_container(self) -> None:
         if self._container is None:
             await self._end()
         else:
@@ -363,6 +403,10 @@ def ends_the_group(role: Role, failure: Failure | None) -> bool:
     Trouble of the lab or of the definition does; a test that fails, or a wait for others, doesn't.
     """
     return role.essential and failure is not None and failure.type in _ENDS_THE_GROUP
+
+
+def _left(outcome: Outcome[tuple[str, ...]]) -> VlansLeft:
+    return VlansLeft(outcome.value or ((str(outcome.error),) if outcome.error else ()))
 
 
 def _started(outcome: Outcome[Answer]) -> StartAnswered:

@@ -442,6 +442,13 @@ class Removed:
 
 
 @frozen
+class VlansLeft:
+    """The job is in no VLAN any more; `problems` are what could not be put back."""
+
+    problems: tuple[str, ...]
+
+
+@frozen
 class StartAnswered:
     """The delayed start is over, or has failed."""
 
@@ -463,6 +470,7 @@ JobMessage = (
     | CancelJob
     | ActionDone
     | GuestsGone
+    | VlansLeft
     | Removed
 )
 

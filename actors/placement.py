@@ -3,9 +3,11 @@
 from attrs import frozen
 
 from callboard.actors.drivers import Container, Node
+from callboard.actors.drivers.segment import Segment
 from callboard.actors.lxc.download import Download
 from callboard.actors.lxc.protocol import Commands
 from callboard.actors.overlay import Access
+from callboard.actors.wiring import UNWIRED, Wiring
 from callboard.definition.model import NodeJob, PipelineAction
 
 
@@ -25,6 +27,8 @@ class Placement:
         download: Downloads files for the container; None leaves them to the device.
         works_aside: Whether the tests may have work in the background, by their definitions;
             it counts where the device doesn't show it.
+        segment: The network of the group, None where it has none on this machine.
+        wiring: The device's interfaces, and which of them are for the job's VLANs.
     """
 
     job: NodeJob
@@ -37,6 +41,8 @@ class Placement:
     access: Access | None = None
     download: Download | None = None
     works_aside: bool = True
+    segment: Segment | None = None
+    wiring: Wiring = UNWIRED
 
     async def busy(self) -> bool:
         """Whether anything runs besides shells and the calls that they wait for.

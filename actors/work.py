@@ -34,6 +34,7 @@ async def _install_overlay(context: JobContext, plan: PipelineAction, data: JobD
         cache=system.cache,
         stages=_stages(context, plan),
         access=context.access if plan.block and plan.block.authorizes_ssh else None,
+        wiring=context.wiring,
     )
     try:
         await system.install(built)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import barrier, check, containers, group, kernel, nodes, rehearsal
+from benchmarks import barrier, check, containers, group, kernel, networks, nodes, rehearsal
 from benchmarks.measurement import Measurement
 
 BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
     "node-as-user": nodes.node_as_user,
     "nodes": nodes.nodes,
     "nodes-as-user": nodes.nodes_as_user,
+    "network": networks.networks,
     "containers": containers.containers,
     "rehearsal": rehearsal.rehearsal,
     "rehearsal-large": rehearsal.large,

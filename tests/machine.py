@@ -74,7 +74,9 @@ _MARKS = (
     "lxc-attach",
     "lxc-start",
     "qemu-system",
+    "slirp4netns",
     "sshd",
+    " uplink",
 )
 """What stands in the command of a process that could be the suite's."""
 

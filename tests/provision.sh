@@ -8,8 +8,9 @@
 set -euo pipefail
 
 packages=(
-  bash busybox-static ca-certificates dash git iproute2 make mount procps python3 python3-venv util-linux
+  bash busybox-static ca-certificates dash git iproute2 iputils-ping make mount netcat-openbsd procps python3 python3-venv util-linux
   debootstrap distro-info dnsmasq-base lxc lxc-templates nftables openssl rsync uidmap
+  passt slirp4netns curl
   openssh-client openssh-server cpio linux-image-cloud-amd64 qemu-system-x86
 )
 bridge=lxcbr0

@@ -54,25 +54,30 @@ def test_a_python_example_prints_what_the_page_says(
     assert ran.stdout == expected
 
 
-def definition_examples() -> list[tuple[str, str]]:
-    """Page and line, and text, of each job definition."""
-    found: list[tuple[str, str]] = []
+def definition_examples() -> list[tuple[str, str, list[str]]]:
+    """Page and line, and text, of each job definition, and the options that its page tells of."""
+    found: list[tuple[str, str, list[str]]] = []
     for page in PAGES:
         text = page.read_text()
         found += [
-            (f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}", match[1])
+            (
+                f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}",
+                match[1],
+                ["--network", "group"] if page.name == "networks.md" else [],
+            )
             for match in _DEFINITION.finditer(text)
         ]
     return found
 
 
 @pytest.mark.parametrize(
-    "text", [pytest.param(text, id=where) for where, text in definition_examples()]
+    ("text", "options"),
+    [pytest.param(text, options, id=where) for where, text, options in definition_examples()],
 )
-def test_a_job_definition_runs_to_its_end(text: str, tmp_path: Path) -> None:
+def test_a_job_definition_runs_to_its_end(text: str, options: list[str], tmp_path: Path) -> None:
     (tmp_path / "example.yaml").write_text(text)
     ran = subprocess.run(
-        [sys.executable, "-m", "callboard", "run", "example.yaml", "-q"],
+        [sys.executable, "-m", "callboard", "run", "example.yaml", "-q", *options],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -188,7 +193,7 @@ def printed(folder: Path, *arguments: str) -> str:
 _FILE = re.compile(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["checking", "flow", "scenarios", "simulating"])
+@pytest.mark.parametrize("name", ["checking", "devices", "flow", "scenarios", "simulating"])
 def test_the_commands_of_a_page_print_what_it_says(name: str, tmp_path: Path) -> None:
     page = ROOT / f"docs/{name}.md"
     for file, text in _FILE.findall(page.read_text()):
@@ -203,6 +208,7 @@ def test_the_commands_of_a_page_print_what_it_says(name: str, tmp_path: Path) ->
 
 def test_the_examples_of_models_and_faults_are_read_without_a_warning() -> None:
     page = (ROOT / "docs/simulating.md").read_text()
+    page += (ROOT / "docs/links.md").read_text()
     readers = {"actions": read_model_text, "faults": read_faults_text}
     for key, read in readers.items():
         examples = re.findall(rf"^```yaml\n({key}:\n.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -211,7 +217,7 @@ def test_the_examples_of_models_and_faults_are_read_without_a_warning() -> None:
             assert read(example)[1] == ()
 
 
-@pytest.mark.parametrize("name", ["consoles", "containers", "ssh"])
+@pytest.mark.parametrize("name", ["consoles", "containers", "devices", "ssh"])
 def test_the_devices_of_a_page_can_be_read(name: str, tmp_path: Path) -> None:
     page = (ROOT / f"docs/{name}.md").read_text()
     examples = re.findall(r"^```yaml\n(devices:\n.*?)^```", page, re.MULTILINE | re.DOTALL)
@@ -219,6 +225,15 @@ def test_the_devices_of_a_page_can_be_read(name: str, tmp_path: Path) -> None:
     for example in examples:
         (tmp_path / "devices.yaml").write_text(example)
         assert read_devices(tmp_path / "devices.yaml")[1] == ()
+
+
+def test_the_devices_of_the_page_on_links_can_be_read(tmp_path: Path) -> None:
+    [(name, text)] = _FILE.findall((ROOT / "docs/links.md").read_text())
+    (tmp_path / name).write_text(text)
+    found, problems = read_devices(tmp_path / name)
+    assert problems == ()
+    assert found is not None
+    assert len(found.network.links) == 2
 
 
 @pytest.mark.parametrize("name", ["containers", "ssh"])

@@ -74,9 +74,12 @@ async def test_every_answer_names_its_call_as_its_cause(tmp_path: Path) -> None:
 
 async def test_what_can_not_be_run_is_an_error_with_diagnostics(tmp_path: Path) -> None:
     text = definition({"a": [Test("t", ["true"])], "b": []}).replace(
-        "actions:", "  lava-vland: {a: {one: {tags: [RJ45]}}, b: {one: {tags: []}}}\nactions:"
+        "- test:",
+        "- test: {role: [a], interactive: [{name: x, prompts: [b], script: [{command: a}]}]}\n"
+        "- test:",
+        1,
     )
-    with pytest.raises(callboard.DefinitionError, match="lava-vland is not supported yet"):
+    with pytest.raises(callboard.DefinitionError, match="kind interactive is not supported yet"):
         await callboard.run(load(text), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -21,7 +21,7 @@ from callboard.simulation.simulator import Outcome as Ending
 
 T = TypeVar("T")
 
-FILES = sorted(SCENARIOS.glob("*.scenario.yaml"))
+FILES = sorted(SCENARIOS.rglob("*.scenario.yaml"))
 FEW_SEEDS = 2
 LARGE = {"thousand"}
 """Scenarios whose rehearsal is long because their group is large."""
@@ -82,6 +82,7 @@ def test_every_kind_of_group_that_testers_write_has_a_scenario() -> None:
         "lxc-pair",
         "flaky-boot",
         "thousand",
+        "two-vlans",
     }
 
 

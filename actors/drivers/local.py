@@ -4,7 +4,7 @@ import os
 import pwd
 from pathlib import Path
 
-from callboard.actors.drivers import bootless
+from callboard.actors.drivers.abilities import DRIVERS
 from callboard.actors.drivers.terminal import Terminal
 from callboard.definition.model import PipelineAction
 
@@ -62,13 +62,8 @@ class LocalNode:
         """Nothing: actions call for a local node whatever has become of it."""
 
     def unable(self, action: str) -> str | None:
-        """Why a local node can't execute an action; see `unable`."""
-        return unable(action)
-
-
-def unable(action: str) -> str | None:
-    """Why no local node can execute an action."""
-    return bootless.unable("local", action)
+        """Why a local node can't execute an action; see `DRIVERS`."""
+        return DRIVERS["local"](action)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -7,29 +7,34 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import anyio
+from attrs import evolve, frozen
 
 from callboard.actors.drivers import Console
 from callboard.actors.drivers.local import COMMAND_LOOP, LocalNode, environment, home
 from callboard.actors.drivers.sandbox import wire
+from callboard.actors.drivers.sandbox.channel import Channel, nonsense, received, send, succeeded
 from callboard.actors.drivers.sandbox.cures import cure
 from callboard.actors.drivers.sandbox.limits import Limits
 from callboard.actors.drivers.sandbox.wire import (
     Done,
-    Failed,
+    Ended,
+    Made,
     MakeNode,
+    MakeSegment,
     Message,
     OpenShell,
-    Packet,
+    RunTool,
     Started,
     Survey,
     Surveyed,
     Unpack,
 )
+from callboard.actors.drivers.segment import Attachment
 from callboard.actors.overlay import Overlay, archive
 from callboard.definition.devices import LocalLimits
 
@@ -37,7 +42,6 @@ _CACHE = "/tmp/lava_multi_node_cache.txt"
 _MOST_MEMORY_BYTES = 4 * 2**30
 _MOST_DISK_BYTES = 2**30
 _LONGEST_END_S = 10.0
-_RETRY_S = 0.01
 _HOLDER = "callboard.actors.drivers.sandbox.holder"
 
 
@@ -53,6 +57,24 @@ class SandboxUnavailable(Exception):
         self.cure = cure(error)
 
 
+@frozen
+class Tool:
+    """A tool that runs, or has ended.
+
+    Args:
+        peer: Where the holder says so.
+    """
+
+    _peer: socket.socket
+
+    async def ended(self) -> int:
+        """Wait for its end; returns its exit status, or a signal's number, negative."""
+        message = (await received(self._peer)).message
+        if not isinstance(message, Ended):
+            raise nonsense()
+        return message.status
+
+
 class Sandbox:
     """What the sandboxed nodes of one run share: the process that holds them.
 
@@ -63,13 +85,66 @@ class Sandbox:
     def __init__(self, peer: socket.socket) -> None:
         self._peer = peer
 
-    async def make(self, request: MakeNode) -> "Channel":
+    async def make(self, request: MakeNode, *files: int) -> "Channel":
         """Have a node made; its channel says when it is ready. Raises OSError."""
         ours, theirs = wire.pair()
         ours.setblocking(False)
         with theirs:
-            await _send(self._peer, request, theirs.fileno())
+            await send(self._peer, request, theirs.fileno(), *files)
         return Channel(ours)
+
+    async def make_segment(self) -> int:
+        """Make a network namespace that forwards, and that nothing but an open file holds.
+
+        Returns:
+            That file, which the caller has to close.
+
+        Raises:
+            OSError: This machine refuses it.
+        """
+        async with self._asked(MakeSegment()) as peer:
+            (network,) = await _files(peer, Made)
+        return network
+
+    @contextlib.asynccontextmanager
+    async def tool(
+        self,
+        command: Sequence[str],
+        network: int,
+        files: Sequence[int],
+        *,
+        inside: bool,
+    ) -> AsyncIterator[Tool]:
+        """Run a tool, with the right to change a network namespace; on leaving it has ended.
+
+        Args:
+            command: It and its arguments.
+            network: The namespace.
+            files: What it reads, what it prints to, and perhaps one more, which is `wire.FILE`.
+            inside: Whether it runs in the namespace, or beside it and finds it at `wire.NETWORK`.
+
+        Raises:
+            OSError: It can't be started.
+        """
+        request = RunTool(tuple(command), inside)
+        async with self._asked(request, network, *files) as peer:
+            (process,) = await _files(peer, Started)
+            try:
+                yield Tool(peer)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+                os.close(process)
+
+    @contextlib.asynccontextmanager
+    async def _asked(self, request: Message, *files: int) -> AsyncIterator[socket.socket]:
+        """Ask the holder for something; the socket is for its answers."""
+        ours, theirs = wire.pair()
+        with ours:
+            ours.setblocking(False)
+            with theirs:
+                await send(self._peer, request, theirs.fileno(), *files)
+            yield ours
 
     async def probe(self) -> frozenset[str]:
         """See whether a node can be made, by making one.
@@ -136,124 +211,12 @@ def _environment() -> Mapping[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [package, known]))}
 
 
-async def _send(peer: socket.socket, message: Message, *files: int) -> None:
-    """Send a message, waiting while the peer has too many to read."""
-    while True:
-        try:
-            wire.send(peer, message, *files)
-        except BlockingIOError:
-            # Not `wait_writable`: a socket has room for one task that waits, and nodes share it.
-            await anyio.sleep(_RETRY_S)
-        else:
-            return
-
-
-class Channel:
-    """The socket to the first process of a node.
-
-    Args:
-        peer: It, not blocking; this object closes it.
-    """
-
-    def __init__(self, peer: socket.socket) -> None:
-        self._peer = peer
-        self._process: int | None = None
-        self._lock = anyio.Lock()
-        self._unanswered = 0
-
-    async def ready(self) -> Done:
-        """Wait until the node has been made; raises OSError when it can't be."""
-        done: Done | None = None
-        async with self._lock:
-            # The holder and the node speak for themselves, so the node can be first.
-            while done is None or self._process is None:
-                answer = _succeeded(await self._receive())
-                match answer.message:
-                    case Started():
-                        (self._process,) = answer.files
-                    case Done():
-                        done = answer.message
-                    case _:
-                        raise _nonsense()
-        return done
-
-    async def ask(self, request: Message, *files: int) -> Packet:
-        """Have something done; returns the answer, whose files the caller has to close.
-
-        Raises:
-            ConnectionError: The node has ended.
-            OSError: It can't be done.
-        """
-        async with self._lock:
-            await _send(self._peer, request, *files)
-            self._unanswered += 1
-            while True:
-                answer = await self._receive()
-                self._unanswered -= 1
-                if self._unanswered == 0:
-                    return _succeeded(answer)
-                # That was for one who was cancelled while waiting.
-                for file in answer.files:
-                    os.close(file)
-
-    async def _receive(self) -> Packet:
-        while True:
-            try:
-                packet = wire.receive(self._peer)
-            except BlockingIOError:
-                await anyio.wait_readable(self._peer)
-                continue
-            if packet is None:
-                raise ConnectionResetError("the node's first process has ended")
-            return packet
-
-    def kill(self) -> None:
-        """End every process of the node now."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._process, signal.SIGKILL)
-
-    async def close(self) -> None:
-        """End every process of the node, and return when the last one has ended.
-
-        Raises:
-            TimeoutError: The kernel holds some of them.
-        """
-        with contextlib.suppress(OSError):  # the other side can be closed already
-            self._peer.shutdown(socket.SHUT_RDWR)
-        try:
-            await self._end()
-        finally:
-            # Who still waits for an answer has to leave the socket first.
-            with anyio.CancelScope(shield=True):
-                async with self._lock:
-                    self._peer.close()
-
-    async def _end(self) -> None:
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        try:
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-            with anyio.fail_after(_LONGEST_END_S):
-                await anyio.wait_readable(process)
-        except ProcessLookupError:
-            pass
-        except TimeoutError as error:
-            raise TimeoutError("processes of the node can't be ended") from error
-        finally:
-            os.close(process)
-
-
-def _succeeded(answer: Packet) -> Packet:
-    """The answer; raises OSError when it says that something can't be done."""
-    if isinstance(answer.message, Failed):
-        raise answer.message.error()
-    return answer
-
-
-def _nonsense() -> OSError:
-    return OSError("the sandbox gave an answer that makes no sense")
+async def _files(peer: socket.socket, wanted: type[Message]) -> tuple[int, ...]:
+    """The files of an answer; raises OSError."""
+    answer = succeeded(await received(peer))
+    if not isinstance(answer.message, wanted):
+        raise nonsense()
+    return answer.files
 
 
 class SandboxedNode(LocalNode):
@@ -263,14 +226,23 @@ class SandboxedNode(LocalNode):
         name: Name of the device; its host name, as far as hosts may have it.
         sandbox: Who holds it.
         limits: What it may use.
+        attachment: Its cables to the network of the group; None leaves it in this machine's.
     """
 
-    def __init__(self, name: str, sandbox: Sandbox, limits: LocalLimits) -> None:
+    def __init__(
+        self,
+        name: str,
+        sandbox: Sandbox,
+        limits: LocalLimits,
+        attachment: Attachment | None = None,
+    ) -> None:
         super().__init__(name)
+        self._attachment = attachment
         self._sandbox = sandbox
         self._limits = limits
         self._channel: Channel | None = None
         self.limited: frozenset[str] = frozenset()
+        self.lacking: tuple[str, ...] = ()
 
     @property
     def cache(self) -> str:
@@ -294,12 +266,28 @@ class SandboxedNode(LocalNode):
         memory_bytes = limits.memory_bytes or min(_MOST_MEMORY_BYTES, machine_bytes // 2)
         disk_bytes = limits.disk_bytes or min(_MOST_DISK_BYTES, machine_bytes // 4)
         writable = tuple(str(each) for each in _writable())
-        self._channel = await self._sandbox.make(
-            MakeNode(
-                _host_name(self.name), disk_bytes, Limits(limits.processes, memory_bytes), writable
-            )
+        request = MakeNode(
+            host_name(self.name), disk_bytes, Limits(limits.processes, memory_bytes), writable
         )
-        self.limited = frozenset((await self._channel.ready()).limited)
+        if self._attachment is None:
+            self._channel = await self._sandbox.make(request)
+        else:
+            cables = self._attachment
+            connected = evolve(request, connected=True, resolver=cables.resolver)
+            with os.fdopen(os.memfd_create("hosts"), "w") as hosts:
+                hosts.write(cables.hosts)
+                hosts.flush()
+                self._channel = await self._sandbox.make(connected, hosts.fileno())
+        done = await self._channel.ready()
+        assert isinstance(done.message, Done)
+        self.limited = frozenset(done.message.limited)
+        self.lacking = done.message.lacking
+        for namespace in done.files:
+            try:
+                if self._attachment is not None:
+                    await self._attachment.attach(namespace)
+            finally:
+                os.close(namespace)
 
     async def install(self, overlay: Overlay) -> None:
         """Put the overlay's files on the node; raises OSError and ValueError."""
@@ -331,7 +319,7 @@ class SandboxedNode(LocalNode):
         except ConnectionError:
             return False
         if not isinstance(answer, Surveyed):
-            raise _nonsense()
+            raise nonsense()
         return answer.busy
 
     def kill(self) -> None:
@@ -344,10 +332,12 @@ class SandboxedNode(LocalNode):
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
+        if self._attachment is not None:
+            await self._attachment.detach()
         self.hang_up()
 
 
-def _host_name(device: str) -> str:
+def host_name(device: str) -> str:
     """A device's name as a host may have it (hostname(7))."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", device)[:63].strip("-") or "node"
 

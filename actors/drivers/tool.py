@@ -47,6 +47,7 @@ async def run_tool(
     stdin: bytes | int | None = None,
     variables: Mapping[str, str] | None = None,
     folder: str | os.PathLike[str] = "/",
+    files: Sequence[int] = (),
 ) -> Ran:
     """Run a program of this machine to its end.
 
@@ -61,25 +62,27 @@ async def run_tool(
         stdin: What it reads, or a descriptor that it reads from; None for nothing.
         variables: Its environment, besides its path, its locale and proxies.
         folder: Where it runs.
+        files: Open files that it has under the same numbers.
 
     Raises:
         ToolTimeout: It did not end in time.
         OSError: It can't be started; FileNotFoundError where there is no such program.
     """
-    with contextlib.ExitStack() as files:
+    with contextlib.ExitStack() as opened:
         process = subprocess.Popen(  # noqa: ASYNC220 - a fork, which is over in milliseconds
             argv,
-            stdin=_source(stdin, files),
+            stdin=_source(stdin, opened),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=folder,
             env=environment(variables or {}),
             start_new_session=True,
+            pass_fds=files,
         )
         assert process.stdout is not None
         assert process.stderr is not None
         pipes = [
-            _Pipe(files.enter_context(each).fileno(), said)
+            _Pipe(opened.enter_context(each).fileno(), said)
             for each in (process.stdout, process.stderr)
         ]
         ended = False

@@ -12,6 +12,7 @@ from attrs import frozen
 from callboard.actors.members import Member
 from callboard.actors.overlay.access import Access
 from callboard.actors.overlay.files import File, pack, tree
+from callboard.actors.wiring import UNWIRED, Wiring
 from callboard.definition.model import Plain
 from callboard.definition.tests import GENERATED
 
@@ -33,6 +34,7 @@ _MULTINODE = frozenset(
         "lava-wait-all",
     }
 )
+_VLAND = "lava-vland-"
 _KMSG = (
     "export LAVA_SIGNAL=kmsg",
     'if ! (: > "${LAVA_KMSG:-/dev/kmsg}") 2> /dev/null; then',
@@ -101,6 +103,7 @@ class Overlay:
         cache: The file that received data is kept in.
         stages: The definitions of each test block.
         access: Keys for those who log in on the node, None when nobody is to.
+        wiring: The node's network interfaces, and which VLANs they are for.
     """
 
     job_id: int
@@ -113,6 +116,7 @@ class Overlay:
     cache: str
     stages: tuple[tuple[Definition, ...], ...]
     access: Access | None = None
+    wiring: Wiring = UNWIRED
 
 
 def archive(overlay: Overlay, stream: BinaryIO) -> None:
@@ -169,9 +173,27 @@ def _helpers(overlay: Overlay) -> Iterator[File]:
             if overlay.role is None:
                 continue
             injected |= multinode | {"TARGET_ROLE": overlay.role}
+        elif helper.name.startswith(_VLAND):
+            if not overlay.wiring.ports:
+                continue
+            injected |= _records(helper.name, overlay.wiring)
         head = [f"#!{overlay.shell}", *(_assignment(*item) for item in injected.items())]
         script = "\n".join([*head, helper.read_text()])
         yield File(f"bin/{helper.name}", script.encode(), _SCRIPT_MODE)
+
+
+def _records(helper: str, wiring: Wiring) -> Mapping[str, str]:
+    """What a helper of VLANs prints: one record a line (LAVA: VLANd protocol, test helpers)."""
+    match helper.removeprefix(_VLAND):
+        case "self":
+            records = [
+                f"{each.label},{each.mac or ''},{each.sysfs or ''}" for each in wiring.interfaces
+            ]
+        case "names":
+            records = [f"{vlan},{port.interface}" for vlan, port in wiring.ports.items()]
+        case _:
+            records = [f"{each.label},{tag}" for each in wiring.interfaces for tag in each.tags]
+    return {helper.upper().replace("-", "_"): "\n".join(records)}
 
 
 def _test(overlay: Overlay, stage: int, definition: Definition) -> Iterator[File]:

@@ -5,8 +5,9 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from callboard.cli.streams import prepare
+    from callboard.cli.streams import hold_signals, prepare
 
+    hold_signals()
     prepare()
     from callboard.cli.application import run
 

@@ -16,7 +16,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import cattrs
 from attrs import AttrsInstance, fields, frozen, has
-from cattrs.gen import make_dict_structure_fn
 
 FORMAT = 1
 """Version of the log format; a change that an older reader would misread raises it."""
@@ -29,6 +28,7 @@ Result = Literal["pass", "fail", "skip", "unknown"]
 LogLevel = Literal["debug", "info", "warning", "error", "exception", "event", "feedback"]
 CallName = Literal["send", "wait", "wait-all", "sync", "start"]
 Status = Literal["complete", "incomplete", "canceled"]
+LinksChange = Literal["set", "cut", "impair", "heal", "over"]
 MemberState = Literal["ended", "waiting", "delayed", "running"]
 
 
@@ -354,6 +354,115 @@ class WaitHopeless:
 
 
 @frozen
+class LinksChanged:
+    """The links between nodes of a group are different from now on.
+
+    Attributes:
+        change: `set` by the devices file or a model, before anything happens; `cut`, `impair` or
+            `heal` by a fault; `over` at the end of a fault.
+        ends: Jobs: one list for all links of their nodes, two for the links between their nodes.
+        delay_s: How long packets take longer, in seconds; this and what follows says what the
+            links are like by the rule or fault alone.
+        jitter_s: By how much that varies at most, in seconds.
+        loss: Which share of the packets gets lost, from 0 to 1.
+        rate_bps: How much they carry at most, in bits a second; None for no limit.
+        cut: Whether they carry nothing.
+    """
+
+    change: LinksChange
+    ends: tuple[tuple[int, ...], ...]
+    delay_s: float = 0.0
+    jitter_s: float = 0.0
+    loss: float = 0.0
+    rate_bps: int | None = None
+    cut: bool = False
+
+
+@frozen
+class VlanCreated:
+    """A VLAN is there, for all of the group that use it.
+
+    Attributes:
+        job: The job that made it.
+        vlan: What the definition calls it.
+        name: What its switches call it.
+        id: How its switches find it.
+        tag: Its number on the wire.
+    """
+
+    job: int
+    vlan: str
+    name: str
+    id: int
+    tag: int
+
+    @property
+    def text(self) -> str:
+        """It in one sentence."""
+        return f"VLAN {self.vlan} is there: {self.name}, tag {self.tag}"
+
+
+@frozen
+class PortMoved:
+    """An interface of a job's node is in a VLAN.
+
+    Attributes:
+        vlan: What the definition calls it.
+        interface: The interface's label.
+        switch: The switch that it is plugged into; None where there is none.
+        port: The number of its port there; None as well.
+    """
+
+    job: int
+    vlan: str
+    interface: str
+    switch: str | None = None
+    port: int | None = None
+
+    @property
+    def text(self) -> str:
+        """It in one sentence."""
+        return f"{_interface(self)} is in VLAN {self.vlan}"
+
+
+@frozen
+class PortRestored:
+    """An interface is where it was before it was moved into a VLAN; fields as of `PortMoved`."""
+
+    job: int
+    vlan: str
+    interface: str
+    switch: str | None = None
+    port: int | None = None
+
+    @property
+    def text(self) -> str:
+        """It in one sentence."""
+        return f"{_interface(self)} has left VLAN {self.vlan}"
+
+
+@frozen
+class VlanDeleted:
+    """A VLAN is gone; fields as of `VlanCreated`, but `job` is that of the last to leave."""
+
+    job: int
+    vlan: str
+    name: str
+    id: int
+    tag: int
+
+    @property
+    def text(self) -> str:
+        """It in one sentence."""
+        return f"VLAN {self.vlan} is gone"
+
+
+def _interface(body: PortMoved | PortRestored) -> str:
+    where = f" (port {body.port} of {body.switch})" if body.switch else ""
+    return f"{body.interface}{where}"
+
+
+@frozen
 class DeadLetter:
     """A message found its actor stopped."""
 
@@ -389,6 +498,11 @@ Body = (
     | CallMade
     | CallAnswered
     | WaitHopeless
+    | LinksChanged
+    | VlanCreated
+    | PortMoved
+    | PortRestored
+    | VlanDeleted
     | DeadLetter
     | RunEnded
 )
@@ -444,10 +558,6 @@ def _plain(value: object) -> object:
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 _converter = cattrs.Converter(forbid_extra_keys=True)
-for _body in KINDS.values():
-    _converter.register_structure_hook(
-        _body, make_dict_structure_fn(_body, _converter, _cattrs_forbid_extra_keys=True)
-    )
 
 
 def _number(value: float) -> str:

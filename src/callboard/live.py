@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from attrs import frozen
 
+from callboard.actors.drivers.switches import Switches
 from callboard.actors.group import Group, Rules
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
 from callboard.actors.placement import Placement
@@ -174,6 +176,7 @@ async def perform(
     rules: Rules,
     started_at: str | None = None,
     order: Callable[[int], int] | None = None,
+    switches: Mapping[str, Switches] = MappingProxyType({}),
 ) -> AsyncIterator[LiveGroup]:
     """The group while it runs, from the first event of its log to the last.
 
@@ -186,6 +189,7 @@ async def perform(
         started_at: When it began, by the calendar; None in virtual time.
         order: Chooses which of n actors that have something to do is served next; None is first
             come, first served.
+        switches: By the name of each VLAN of the group, what moves ports into it.
 
     Raises:
         OSError: A sink can't take the first event.
@@ -217,7 +221,8 @@ async def perform(
     async with ActorSystem(on_dead_letter=undelivered, order=order) as system:
         live.start(
             system.spawn(
-                lambda: Group(placements, journal, definition.secrets, live.ended, rules), "group"
+                lambda: Group(placements, journal, definition.secrets, live.ended, rules, switches),
+                "group",
             )
         )
         try:

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from callboard.actors.drivers import Container, Node
 from callboard.actors.drivers.abilities import DRIVERS
 from callboard.actors.drivers.bare import BareNode
-from callboard.actors.drivers.commanded import CommandNode
+from callboard.actors.drivers.commanded.node import CommandNode
 from callboard.actors.drivers.lxc.container import LxcContainer
 from callboard.actors.drivers.lxc.node import LxcNode, NoDevice
 from callboard.actors.drivers.lxc.order import order_of, order_of_device
@@ -17,43 +17,39 @@ from callboard.actors.drivers.lxc.requirements import Machine as ThisMachine
 from callboard.actors.drivers.lxc.requirements import as_root, install, missing
 from callboard.actors.drivers.lxc.store import Store
 from callboard.actors.drivers.lxc.tools import Tools
+from callboard.actors.drivers.network.attachment import Attached
+from callboard.actors.drivers.network.group import GroupNetwork
+from callboard.actors.drivers.network.naming import BRIDGE, PRIMARY
 from callboard.actors.drivers.sandboxed import Sandbox, SandboxedNode, open_sandbox
 from callboard.actors.drivers.ssh import Guest, KeyRing, Login, Machine, Trust, open_key_ring
+from callboard.actors.drivers.switches import Switches
 from callboard.actors.lxc.download import Download
-from callboard.actors.lxc.protocol import Commands
+from callboard.actors.movers import Site, unmoved
+from callboard.actors.networks import kind_of
 from callboard.actors.overlay import Access
 from callboard.actors.placement import Placement
 from callboard.actors.support import driver_of
+from callboard.actors.wiring import Wiring
 from callboard.definition import pipeline
 from callboard.definition.command_devices import CommandDevice
 from callboard.definition.devices import (
     Device,
     DevicesFile,
-    Driver,
     LocalLimits,
-    Means,
     SimulatedDevice,
 )
+from callboard.definition.diagnostics import DefinitionError
 from callboard.definition.lxc_devices import LxcDevice
 from callboard.definition.model import NodeJob
+from callboard.definition.network import Network, NetworkKind
 from callboard.definition.ssh_devices import SSH_PORT, SshDevice
+from callboard.networks import NodesUnavailable, is_networked, open_segment
 from callboard.reservation import reserve
+from callboard.seats import Seat
 from callboard.state import state_directory
+from callboard.switching import addressed, open_switches
 
 _SSH = ("ssh", "ssh-keygen")
-
-
-class NodesUnavailable(Exception):
-    """This machine lacks what the nodes of a group need; the text says what that is.
-
-    Args:
-        text: What can't be had, and why.
-        cure: The commands that would mend it.
-    """
-
-    def __init__(self, text: str, cure: str) -> None:
-        super().__init__(text)
-        self.cure = cure
 
 
 @frozen
@@ -68,6 +64,8 @@ class Wanted:
         sandbox: Whether local nodes get a throw-away view of the machine.
         background: Of each role whether its tests may have work in the background.
         download: Downloads files for containers.
+        network: Which network nodes are in that are made here; None leaves it to the devices file,
+            else to the definition.
     """
 
     run: str
@@ -77,12 +75,26 @@ class Wanted:
     sandbox: bool
     background: Mapping[str, bool]
     download: Download
+    network: NetworkKind | None = None
+
+
+@frozen
+class Nodes:
+    """What the jobs of a group run on.
+
+    Attributes:
+        placements: Where each job runs.
+        switches: By the name of each VLAN, what moves the nodes' interfaces into it.
+    """
+
+    placements: tuple[Placement, ...]
+    switches: Mapping[str, Switches]
 
 
 @contextlib.asynccontextmanager
 async def open_nodes(
     wanted: Wanted, waiting: Callable[[frozenset[str]], None]
-) -> AsyncIterator[tuple[Placement, ...]]:
+) -> AsyncIterator[Nodes]:
     """Where each job of a group runs; on leaving, what the nodes share has ended.
 
     Args:
@@ -90,6 +102,7 @@ async def open_nodes(
         waiting: Called once if there is a wait, with the names of the busy devices.
 
     Raises:
+        DefinitionError: The devices that are free can't be in the VLANs of their jobs.
         QueueTimeout: The devices stayed busy for too long.
         SandboxUnavailable: This machine can't make throw-away nodes.
         NodesUnavailable: It can't make containers, or log in anywhere.
@@ -104,24 +117,44 @@ async def open_nodes(
             resources.callback(reserved.release)
             chosen = reserved.devices
         seats = tuple(
-            _Seat(job, driver_of(job, chosen.get(job.id)), number, chosen.get(job.id))
+            Seat(job, driver_of(job, chosen.get(job.id)), number, chosen.get(job.id))
             for number, job in enumerate(wanted.jobs, 1)
         )
+        sites = [Site(seat.job, seat.name, seat.device) for seat in seats]
+        daemon = wanted.devices.vland if wanted.devices else None
+        if found := tuple(unmoved(sites, daemon=daemon is not None)):
+            raise DefinitionError(found)
+        residents = [seat.resident(site.wiring) for seat, site in zip(seats, sites, strict=True)]
         _demand_containers(seats)
         _demand_ssh(seats)
         tools = Tools(Store(state_directory() / "lxc"))
         await reclaim(tools, _unsaid)
+        networked = is_networked(kind_of(wanted.network, wanted.devices), residents)
+        sandbox = await _sandbox(wanted, seats, resources, networked=networked)
+        segment: GroupNetwork | None = None
+        if networked:
+            assert sandbox is not None, "it is there for every network"
+            settings = wanted.devices.network if wanted.devices else Network()
+            segment = await open_segment(wanted.run, settings, residents, sandbox, resources)
+        wirings = {
+            site.job.id: addressed(site.wiring, wanted.run, site.name, segment) for site in sites
+        }
         maker = _Maker(
             wanted,
             {seat.role: seat for seat in reversed(seats)},
-            await _sandbox(wanted, seats, resources),
+            sandbox,
             await _ring(seats, resources),
             tools,
+            segment,
+            wirings,
         )
-        yield tuple([await maker.place(seat) for seat in seats])
+        yield Nodes(
+            tuple([await maker.place(seat) for seat in seats]),
+            await open_switches([*wirings.values()], daemon, segment, wanted.run, resources),
+        )
 
 
-def _demand_containers(seats: Sequence["_Seat"]) -> None:
+def _demand_containers(seats: Sequence[Seat]) -> None:
     """See that this machine makes the containers of a group; raises NodesUnavailable."""
     templates = {seat.template for seat in seats} - {None}
     if not templates:
@@ -132,7 +165,7 @@ def _demand_containers(seats: Sequence["_Seat"]) -> None:
         raise NodesUnavailable(f"this machine can't make containers: {text}", "; ".join(cures))
 
 
-def _demand_ssh(seats: Sequence["_Seat"]) -> None:
+def _demand_ssh(seats: Sequence[Seat]) -> None:
     """See that logins can be made; raises NodesUnavailable."""
     machine = ThisMachine()
     lacking = [each for each in _SSH if machine.tool(each) is None]
@@ -142,99 +175,27 @@ def _demand_ssh(seats: Sequence["_Seat"]) -> None:
 
 
 async def _sandbox(
-    wanted: Wanted, seats: Sequence["_Seat"], resources: contextlib.AsyncExitStack
+    wanted: Wanted,
+    seats: Sequence[Seat],
+    resources: contextlib.AsyncExitStack,
+    *,
+    networked: bool,
 ) -> Sandbox | None:
-    """What local nodes are in, None when there are none or they are to be without."""
-    if not wanted.sandbox or all(seat.driver != "local" for seat in seats):
+    """What local nodes and their network are in, None without any."""
+    local = wanted.sandbox and any(seat.driver == "local" for seat in seats)
+    if not local and not networked:
         return None
     sandbox = await resources.enter_async_context(open_sandbox())
-    await sandbox.probe()
+    if local:
+        await sandbox.probe()
     return sandbox
 
 
-async def _ring(seats: Sequence["_Seat"], resources: contextlib.AsyncExitStack) -> KeyRing | None:
+async def _ring(seats: Sequence[Seat], resources: contextlib.AsyncExitStack) -> KeyRing | None:
     """The keys of the run, None when nobody logs in anywhere."""
     if not any(seat.logs_in for seat in seats):
         return None
     return await resources.enter_async_context(open_key_ring())
-
-
-@frozen
-class _Seat:
-    """A job, and what it is to run on."""
-
-    job: NodeJob
-    driver: Driver
-    number: int
-    device: Device | None
-
-    @property
-    def name(self) -> str:
-        """Of the device; without a devices file it has the driver's and a number."""
-        return self.device.name if self.device else f"{self.driver}-{self.number}"
-
-    @property
-    def role(self) -> str:
-        """The job's role, empty in a job without roles."""
-        return self.job.role.name if self.job.role else ""
-
-    @property
-    def means(self) -> Means | None:
-        """What its node is made of, None for the login of a guest."""
-        if self.device is not None:
-            return self.device.means
-        match self.driver:
-            case "lxc":
-                return LxcDevice()
-            case "local":
-                return LocalLimits()
-            case _:
-                return None
-
-    @property
-    def lxc(self) -> LxcDevice:
-        """What the devices file says of a container of the device."""
-        return self.means if isinstance(self.means, LxcDevice) else LxcDevice()
-
-    @property
-    def ssh(self) -> SshDevice | None:
-        """What it says of a fixed machine, None where it is none."""
-        return self.means if isinstance(self.means, SshDevice) else None
-
-    @property
-    def commands(self) -> Commands:
-        """What requests of definitions run on this machine."""
-        if self.device is None:
-            return {}
-        return {
-            "pre-os-command": self.device.pre_os_command,
-            "pre-power-command": self.device.pre_power_command,
-        }
-
-    @property
-    def authorizes(self) -> bool:
-        """Whether others may log in on what it deploys."""
-        return any(block.authorizes_ssh for block in self.job.blocks)
-
-    @property
-    def template(self) -> str | None:
-        """What its container is made from, None where it has none."""
-        if self.job.container is not None:
-            return self.job.container.template
-        return self.lxc.template if self.driver == "lxc" else None
-
-    @property
-    def logs_in(self) -> bool:
-        """Whether keys of the run are needed: it is a login, or others log in on it."""
-        return self.driver == "ssh" or self.authorizes
-
-    def is_made_here(self, *, sandbox: bool) -> bool:
-        """Whether its system is made for the job, its host key with it."""
-        hosts = [block for block in self.job.blocks if block.authorizes_ssh]
-        namespaces = self.job.contained_namespaces
-        contained = all(block.namespace in namespaces for block in hosts)
-        thrown_away = self.driver == "lxc" or (self.driver == "local" and sandbox)
-        return bool(hosts) and (contained or thrown_away)
 
 
 @frozen
@@ -247,15 +208,19 @@ class _Maker:
         sandbox: What local nodes are in.
         ring: The keys of those who log in.
         tools: What makes containers.
+        segment: The network of the group, None where it has none on this machine.
+        wirings: The wiring of each job's device.
     """
 
     wanted: Wanted
-    hosts: Mapping[str, _Seat]
+    hosts: Mapping[str, Seat]
     sandbox: Sandbox | None
     ring: KeyRing | None
     tools: Tools
+    segment: GroupNetwork | None
+    wirings: Mapping[int, Wiring]
 
-    async def place(self, seat: _Seat) -> Placement:
+    async def place(self, seat: Seat) -> Placement:
         """What a job has to itself; raises OSError."""
         return Placement(
             seat.job,
@@ -268,9 +233,11 @@ class _Maker:
             await self._access(seat),
             self.wanted.download,
             self.wanted.background.get(seat.role, True),
+            self.segment,
+            self.wirings[seat.job.id],
         )
 
-    async def _node(self, seat: _Seat) -> Node:
+    async def _node(self, seat: Seat) -> Node:
         match seat.means:
             case None:
                 return await self._guest(seat)
@@ -282,21 +249,30 @@ class _Maker:
                 return NoDevice(seat.name)
             case LxcDevice() as lxc:
                 order = order_of_device(seat.name, lxc, self.wanted.run, seat.job.id)
-                return LxcNode(LxcContainer(self.tools, order), lxc.packages)
+                attached = self._attached(seat.name, BRIDGE)
+                return LxcNode(LxcContainer(self.tools, order, attached), lxc.packages)
             case LocalLimits() as limits:
                 sandbox, name = self.sandbox, seat.name
-                return SandboxedNode(name, sandbox, limits) if sandbox else BareNode(name)
+                if sandbox is None:
+                    return BareNode(name)
+                return SandboxedNode(name, sandbox, limits, self._attached(name, PRIMARY))
             case SimulatedDevice():
                 raise AssertionError("those are for rehearsals, and never reserved")
 
-    def _container(self, seat: _Seat) -> Container | None:
+    def _container(self, seat: Seat) -> Container | None:
         if seat.job.container is None:
             return None
         lxc = seat.lxc
         order = order_of(seat.job.container, self.wanted.run, seat.job.id, lxc.limits, lxc.mounts)
-        return LxcContainer(self.tools, order)
+        device = order.name.text if seat.driver == "local" else seat.name
+        return LxcContainer(self.tools, order, self._attached(device, BRIDGE))
 
-    def _machine(self, seat: _Seat, ssh: SshDevice) -> Machine:
+    def _attached(self, device: str, inside: str) -> Attached | None:
+        if self.segment is None or device not in self.segment.plan:
+            return None
+        return Attached(self.segment, device, inside)
+
+    def _machine(self, seat: Seat, ssh: SshDevice) -> Machine:
         assert self.ring is not None, "it is there for every login"
         login = Login(
             self._known(seat),
@@ -309,7 +285,7 @@ class _Maker:
         )
         return Machine(seat.name, ssh.address, login, self.ring)
 
-    async def _guest(self, seat: _Seat) -> Guest:
+    async def _guest(self, seat: Seat) -> Guest:
         """A login on the host of its role, whose key is known where it was made here."""
         assert self.ring is not None, "it is there for every login"
         assert seat.job.role is not None, "guests have one"
@@ -320,6 +296,8 @@ class _Maker:
         login = Login(trust, self.ring.identity)
         if host.driver == "local" and host.authorizes and not made:
             login = evolve(login, cure="run it without --no-sandbox, so that its host lets them in")
+        if self.segment is not None and host.driver == "local":
+            login = evolve(login, inside=self.segment.inside.entering)
         return Guest(
             seat.name,
             login,
@@ -328,14 +306,14 @@ class _Maker:
             user=host.ssh.address.user if host.ssh else "root",
         )
 
-    def _known(self, host: _Seat) -> Trust:
+    def _known(self, host: Seat) -> Trust:
         """Trust in a system that was there before the run."""
         assert self.ring is not None, "it is there for every login"
         if host.ssh is not None and host.ssh.host_keys:
             return self.ring.listed(host.ssh.host_keys)
         return self.ring.first_seen()
 
-    async def _access(self, seat: _Seat) -> Access | None:
+    async def _access(self, seat: Seat) -> Access | None:
         """The keys that a host is to have; all hosts of a role have the same."""
         if self.ring is None or not seat.authorizes:
             return None

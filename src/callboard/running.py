@@ -9,34 +9,34 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import anyio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from callboard.actors.coordinator import Patience
 from callboard.actors.drivers.folder import sweep
+from callboard.actors.drivers.vland import recover
 from callboard.actors.group import Rules
-from callboard.actors.support import skipped, unserved, unsupported
-from callboard.definition import pipeline, split
+from callboard.actors.support import MOST_NODES, problems
+from callboard.definition import split
 from callboard.definition.devices import DevicesFile
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
-from callboard.definition.split import one_a_role
+from callboard.definition.network import NetworkKind
 from callboard.downloads import downloads
 from callboard.events import LOG_NAME
 from callboard.flow.background import with_background
 from callboard.flow.check import GroupRefused, check
 from callboard.flow.senders import senders_of
 from callboard.journal import LogFile
+from callboard.linking import Mishaps, lacking, link
 from callboard.live import GroupResult, LiveGroup, Observer, perform
+from callboard.networks import NodesUnavailable
 from callboard.nodes import Wanted, open_nodes
 from callboard.report import derive
 from callboard.sources import Policy, fetch
-from callboard.state import take_job_ids
+from callboard.state import state_directory, take_job_ids
 
 RUNS = Path("callboard-runs")
 """Where runs are recorded that name no directory, below the working folder."""
-
-MOST_NODES = 100_000
-"""Nodes that a group may have to be run."""
 
 
 @frozen
@@ -54,6 +54,9 @@ class Setup:
         sandbox: Give local nodes a throw-away view of the machine.
         sources: How test definitions are fetched.
         check: Refuse a group of which it is proved that it can't finish.
+        network: Which network nodes are in that are made here; None leaves it to the devices
+            file, else to the definition: VLANs need a network of the group.
+        mishaps: What befalls the links between nodes; None for nothing.
     """
 
     directory: Path | None = None
@@ -65,6 +68,8 @@ class Setup:
     sandbox: bool = True
     sources: Policy = field(factory=Policy)
     check: bool = True
+    network: NetworkKind | None = None
+    mishaps: Mishaps | None = None
 
 
 def new_directory(name: str) -> Path:
@@ -81,23 +86,6 @@ def new_directory(name: str) -> Path:
             path.mkdir(parents=True)
             return path
     raise AssertionError("numbers never end")
-
-
-def problems(
-    definition: Definition, devices: DevicesFile | None = None, *, strict: bool = False
-) -> tuple[Diagnostic, ...]:
-    """What of a valid definition can't be run; nothing may be started then.
-
-    Args:
-        definition: The definition.
-        devices: The devices to choose from; None gives every node a device of its own.
-        strict: Refuse it also if a driver would skip a part of it.
-    """
-    known = None if devices is None else devices.devices
-    found = [*unsupported(definition), *unserved(definition, known)]
-    if strict:
-        found += skipped([(job, pipeline(job)) for job in one_a_role(definition)], known)
-    return tuple(found)
 
 
 def _too_many(definition: Definition) -> Diagnostic:
@@ -129,7 +117,8 @@ async def open_group(
         GroupRefused: Some calls would never return; it is a DefinitionError.
         QueueTimeout: The devices stayed busy for longer than the definition allows.
         SandboxUnavailable: This machine can't make sandboxes, and the setup wants them.
-        NodesUnavailable: This machine can't make containers, or log in anywhere.
+        NodesUnavailable: This machine can't make containers, log in anywhere, or have links be as
+            they are to be.
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
@@ -139,7 +128,11 @@ async def open_group(
     verdict = await anyio.to_thread.run_sync(check, definition)
     if setup.check and verdict.outcome == "deadlocks":
         raise GroupRefused(verdict)
+    known = setup.devices.network.links if setup.devices else ()
+    if (missing := await lacking(known, setup.mishaps)) is not None:
+        raise NodesUnavailable(*missing)
     await sweep()
+    await recover(state_directory() / "vland")
     first_id = take_job_ids(definition.size) if setup.first_id is None else setup.first_id
     name = str(uuid.uuid4())
     jobs = split(definition, first_id=first_id, group=name)
@@ -150,18 +143,26 @@ async def open_group(
             devices=setup.devices,
             queue_s=definition.timeouts.queue_s,
             sandbox=setup.sandbox,
+            network=setup.network,
             background=with_background(definition, verdict.extraction.programs),
             download=downloads(Path(definition.file).parent, setup.sources),
         )
-        placements = await resources.enter_async_context(open_nodes(wanted, waiting))
+        nodes = await resources.enter_async_context(open_nodes(wanted, waiting))
+        linked = link(nodes.placements, known, setup.mishaps)
         directory = setup.directory or new_directory(definition.job_name)
         directory.mkdir(parents=True, exist_ok=True)
         log = resources.enter_context(contextlib.closing(LogFile(directory / LOG_NAME)))
         senders = senders_of(verdict.extraction.programs)
         rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
+        if linked is not None:
+            rules = evolve(rules, links=linked.links, cables=linked.cables, reach=linked.reach)
         started_at = dt.datetime.now(dt.UTC).isoformat()
         sinks: list[Observer] = [log, *observers]
-        async with perform(definition, name, placements, sinks, rules, started_at) as live:
+        if setup.mishaps is not None:
+            sinks.append(setup.mishaps)
+        async with perform(
+            definition, name, nodes.placements, sinks, rules, started_at, switches=nodes.switches
+        ) as live:
             live.directory = directory
             yield live
 

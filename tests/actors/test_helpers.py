@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callboard.actors.drivers.switches import Port
 from callboard.actors.members import Member
 from callboard.actors.overlay import Definition, Overlay, build, write
 from callboard.actors.signals import (
@@ -37,9 +38,20 @@ from callboard.actors.signals import (
     signals,
 )
 from callboard.actors.wire import data_lines, escape
+from callboard.actors.wiring import Wiring
+from callboard.definition.interfaces import Interface
 
 SHELLS = {"dash": ["/bin/dash"], "bash": ["/bin/bash"], "busybox": ["/bin/busybox", "sh"]}
 HELPERS = Path(__file__).parents[2] / "actors/overlay/bin"
+
+WIRING = Wiring(
+    (
+        Interface("uplink", (), "00:24:d7:9b:c0:8c", "/sys/devices/pci0000:00/0000:00:1c.0/net/"),
+        Interface("a", ("RJ45", "10M"), "f0:de:f1:46:8c:21", "/sys/devices/odd,name/net/"),
+        Interface("b's", ("RJ45",), None, None),
+    ),
+    {"vlan_two": Port("board", "b's"), "vlan_one": Port("board", "a", "switch", 5)},
+)
 
 
 def definition(index: int, name: str, *steps: str, install: tuple[str, ...] = ()) -> Definition:
@@ -79,6 +91,7 @@ class Node:
                     secrets=(),
                     cache=str(self.cache),
                     stages=(stage,) if stage else (),
+                    wiring=WIRING,
                 )
             ),
             self.root,
@@ -411,6 +424,18 @@ def test_a_node_knows_itself_and_its_group(node: Node) -> None:
     assert node.run("lava-group", "client").stdout == "1201\n1202"
     nobody = node.run("lava-group", "boss")
     assert (nobody.returncode, nobody.stdout) == (1, "")
+
+
+def test_a_node_knows_its_interfaces_and_their_vlans(node: Node) -> None:
+    """One record a line in every shell, and nothing but records; primary interfaces as well."""
+    node.install()
+    assert node.run("lava-vland-self").stdout == (
+        "uplink,00:24:d7:9b:c0:8c,/sys/devices/pci0000:00/0000:00:1c.0/net/\n"
+        "a,f0:de:f1:46:8c:21,/sys/devices/odd,name/net/\n"
+        "b's,,\n"
+    )
+    assert node.run("lava-vland-names").stdout == "vlan_two,b's\nvlan_one,a\n"
+    assert node.run("lava-vland-tags").stdout == "a,RJ45\na,10M\nb's,RJ45\n"
 
 
 def test_the_shared_configuration(node: Node) -> None:

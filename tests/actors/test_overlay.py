@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from callboard.actors.drivers.switches import Port
 from callboard.actors.members import Member
 from callboard.actors.overlay import Definition, File, Link, Overlay, build, pack, write
+from callboard.actors.wiring import Wiring
+from callboard.definition.interfaces import Interface
 
 SMOKE = Definition(
     index=0,
@@ -196,3 +199,15 @@ def test_what_was_fetched_lies_beside_the_definition_but_not_in_the_way(tmp_path
     assert (there / "lib/tool").stat().st_mode & 0o777 == 0o755
     with tarfile.open(fileobj=io.BytesIO(packed(tuple(files.values())))) as archive:
         assert archive.getmember(f"lava-1200/{folder}/link").linkname == "lib/tool"
+
+
+def test_a_job_without_vlans_has_no_helpers_for_them() -> None:
+    assert "bin/lava-self" in by_path(NODE)
+    assert not any("vland" in path for path in by_path(NODE))
+
+
+def test_interfaces_without_tags_have_no_lines_not_even_an_empty_one(tmp_path: Path) -> None:
+    wiring = Wiring((Interface("eth0"),), {"one": Port("board", "eth1")})
+    write(build(evolve(NODE, wiring=wiring)), tmp_path)
+    helper = tmp_path / "bin/lava-vland-tags"
+    assert subprocess.run(["sh", helper], capture_output=True, check=True).stdout == b""

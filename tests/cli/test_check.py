@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.cli.test_verbs import CALLBOARD, SCENARIOS, callboard, document
-from tests.verdicts import DEFINITIONS, expected, runnable, verdict
+from tests.commandline import CALLBOARD, SCENARIOS, callboard, document
+from tests.verdicts import DEFINITIONS, expected, runnable, verdicts
 
 from callboard.report import schema
 
@@ -319,4 +319,4 @@ def test_no_file_is_a_wrong_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.stem)
 def test_every_scenario_gets_the_verdict_that_it_names(path: Path) -> None:
-    assert verdict(path) == (expected(path) if runnable(path) else "invalid")
+    assert verdicts()[path] == (expected(path) if runnable(path) else "invalid")

@@ -1,14 +1,12 @@
 """`callboard flow`: from a definition or the directory of a run to each of its formats."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
+from tests.commandline import callboard, process
 from tests.flow.drawn import demo_log
 from tests.verdicts import DEFINITIONS, expected
 
@@ -23,21 +21,6 @@ def run_dir(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "events.jsonl").write_bytes(demo_log().encoded())
     return directory
-
-
-def callboard(
-    folder: Path, *arguments: str | Path, **variables: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "callboard", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "80"} | variables,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("scenario", DEFINITIONS, ids=lambda path: path.stem)
@@ -125,7 +108,7 @@ def test_each_format_of_a_run_stands_alone_on_standard_output(run_dir: Path) -> 
 
 
 def test_an_encoding_without_box_characters_gets_ascii(run_dir: Path) -> None:
-    ran = callboard(run_dir.parent, "flow", "out", PYTHONIOENCODING="ascii")
+    ran = process(run_dir.parent, "flow", "out", PYTHONIOENCODING="ascii")
     assert "`-" not in ran.stdout
     assert "` <- 1 server" in ran.stdout
     assert "\\u" not in ran.stdout

@@ -5,7 +5,8 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,20 @@ import pyte
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from tests.cli.test_verbs import CALLBOARD, SCENARIOS, callboard, document
+from tests.commandline import CALLBOARD, SCENARIOS, callboard, document, process
 from tests.simulation.races import AGAIN, AGAIN_MODEL, LATE, LATE_MODEL, written
 
 from callboard import pytest_plugin
+from callboard.cli.output import Color, Output
+from callboard.cli.ruin import print_casualties
+from callboard.definition import load
 from callboard.events import read_log
 from callboard.report import schema
 from callboard.report.document import SchemaName
 from callboard.simulation import scenario
+from callboard.simulation.casualty import Casualty, blows, kill_each
+from callboard.simulation.crew import Crew
+from callboard.simulation.trial import Finding, Stage
 
 TWO_ROLES = SCENARIOS / "two-roles.yaml"
 DEAD_SERVER = SCENARIOS / "dead-server.yaml"
@@ -271,19 +278,42 @@ def test_each_node_is_killed_at_each_call_and_those_who_wait_for_it_learn_it(
     assert again.returncode == 4
 
 
+@cache
+def killed(name: str) -> tuple[Finding, Sequence[Casualty]]:
+    """What becomes of a scenario's group without a kill, and with each."""
+    stage = Stage(load(SCENARIOS / f"{name}.yaml"))
+    baseline, found = blows(stage, 1)
+    with Crew(stage) as crew:
+        return baseline, kill_each(crew, stage, 1, found)
+
+
 @pytest.mark.parametrize("columns", [60, 80, 130])
 @pytest.mark.parametrize("color", ["never", "always"])
 @pytest.mark.parametrize("name", ["demo", "iperf"])
 def test_the_table_of_kills_is_whole_at_any_width(
-    tmp_path: Path, name: str, color: str, columns: int
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    color: Color,
+    columns: int,
 ) -> None:
-    group = SCENARIOS / f"{name}.yaml"
-    variables = {"COLUMNS": str(columns), "TERM": "xterm"}
-    ran = callboard(tmp_path, "simulate", group, "--every-fault", "--color", color, **variables)
-    assert ran.returncode == 4
-    assert ("\x1b[" in ran.stdout) == (color == "always")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    print_casualties(*killed(name), Output(color=color).console)
+    printed = capsys.readouterr().out
+    assert ("\x1b[" in printed) == (color == "always")
+    assert_table_of_kills(printed, columns)
+
+
+def test_the_table_of_kills_is_what_every_fault_prints(tmp_path: Path) -> None:
+    ran = callboard(tmp_path, "simulate", SCENARIOS / "demo.yaml", "--every-fault")
+    assert (ran.returncode, ran.stderr) == (4, "")
+    assert_table_of_kills(ran.stdout, 80)
+
+
+def assert_table_of_kills(printed: str, columns: int) -> None:
     screen = pyte.Screen(columns, 100)
-    pyte.Stream(screen).feed(ran.stdout.replace("\n", "\r\n"))
+    pyte.Stream(screen).feed(printed.replace("\n", "\r\n"))
     table = [line.rstrip() for line in screen.display][2:14]
     assert table[0].split() == ["exit", "waits"]
     assert table[1].split() == ["killed", "at", "line", "outcome", "code", "fail", "verdict"]
@@ -314,7 +344,7 @@ tempo.STEP_S += hash("any text") % 1000 / 1e6
 """
     arguments = written(tmp_path, LATE)
     variables = planted(tmp_path, code)
-    ran = callboard(tmp_path, *arguments, "--verify", "--seeds", "7..9", **variables)
+    ran = process(tmp_path, *arguments, "--verify", "--seeds", "7..9", **variables)
     assert (ran.returncode, ran.stderr) == (3, "")
     first, second, *events = ran.stdout.splitlines()
     assert first.startswith("seed 7 does not decide everything")
@@ -334,7 +364,7 @@ def broken(self, seed, sinks=()):
 simulator.Rehearsal.run = broken
 """
     variables = planted(tmp_path, code)
-    ran = callboard(tmp_path, "simulate", TWO_ROLES, "--seeds", "1..20", **variables)
+    ran = process(tmp_path, "simulate", TWO_ROLES, "--seeds", "1..20", **variables)
     assert ran.returncode == 3
     assert "the rehearsal with seed 7 broke: RuntimeError: boom" in ran.stderr
     assert f"callboard simulate {TWO_ROLES} --seed 7" in ran.stderr

@@ -5,42 +5,17 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from tests.commandline import CALLBOARD, SCENARIOS, callboard, document, process
+from tests.flow.vlans import GOOD as VLANS
 
 from callboard.report import schema
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = Path(str(files("callboard.scenarios")))
-CALLBOARD = [sys.executable, "-m", "callboard"]
-
-
-def callboard(
-    folder: Path, *arguments: str | Path, **variables: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run the command line in a folder."""
-    ran = subprocess.run(
-        [*CALLBOARD, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "80"} | variables,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in ran.stderr
-    return ran
-
-
-def document(ran: "subprocess.CompletedProcess[str]") -> Any:
-    return json.loads(ran.stdout)
 
 
 @pytest.mark.parametrize("name", ["demo", "missing-sender", "single"])
@@ -119,6 +94,22 @@ def test_describe_shows_jobs_pipelines_and_what_is_skipped(tmp_path: Path) -> No
     assert "jobs 2-3, role client: qemu" in text
     assert "execute-qemu  skipped: the local driver starts no QEMU" in text
     assert "3 multinode-test  8 min" in text
+
+
+def test_describe_names_the_vlans_of_each_job_and_what_they_ask_of_interfaces(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "vlans.yaml").write_text(VLANS)
+    found = document(callboard(tmp_path, "describe", "vlans.yaml", "--json"))
+    Draft202012Validator(schema("describe")).validate(found)
+    assert [job["vlans"] for job in found["jobs"]] == [
+        [{"name": "one", "tags": ["RJ45", "10M"]}],
+        [{"name": "one", "tags": ["RJ45"]}, {"name": "two", "tags": []}],
+        [{"name": "two", "tags": []}],
+    ]
+    text = callboard(tmp_path, "describe", "vlans.yaml").stdout
+    assert "job 1, role left: board, VLAN one (RJ45 10M), at most 30 min\n" in text
+    assert "job 2, role router: board, VLANs one (RJ45), two, at most 30 min\n" in text
 
 
 def test_devices_lists_what_there_is(tmp_path: Path) -> None:
@@ -296,7 +287,7 @@ def test_every_verb_has_help_and_the_common_options(tmp_path: Path, verb: str) -
 
 
 def test_the_version_is_the_packages(tmp_path: Path) -> None:
-    assert callboard(tmp_path, "--version").stdout == "callboard 0.1.0\n"
+    assert process(tmp_path, "--version").stdout == "callboard 0.1.0\n"
 
 
 def test_ctrl_c_before_anything_runs_is_an_interruption(tmp_path: Path) -> None:

@@ -19,10 +19,14 @@ from callboard.events import (
     JobEnded,
     JobStarted,
     Message,
+    PortMoved,
+    PortRestored,
     Result,
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    VlanCreated,
+    VlanDeleted,
 )
 
 DEFINITIONS = Path(__file__).parent / "definitions"
@@ -92,14 +96,6 @@ class Rule:
     def header(self) -> str:
         """The comments at the top of the definition."""
         return f"# {self.sentence}\n# LAVA: {self.source}\n"
-
-
-@frozen
-class NotYet:
-    """A rule about something that callboard doesn't do yet."""
-
-    sentence: str
-    source: str
 
 
 @frozen
@@ -218,6 +214,10 @@ def _trace(ran: Ran, labels: Mapping[int, str]) -> Iterator[str]:
         TestCaseResult,
         CallMade,
         CallAnswered,
+        PortMoved,
+        PortRestored,
+        VlanCreated,
+        VlanDeleted,
     ):
         job = getattr(event.body, "job", 0)
         yield f"{labels[job]}: {_said(event.body)}"
@@ -239,5 +239,13 @@ def _said(body: Body) -> str:
             return f"{call} {id_}"
         case CallAnswered(call=call, id=id_, result=result):
             return f"{call} {id_} {result}"
+        case VlanCreated(vlan=vlan):
+            return f"makes VLAN {vlan}"
+        case PortMoved(vlan=vlan):
+            return f"is in VLAN {vlan}"
+        case PortRestored(vlan=vlan):
+            return f"has left VLAN {vlan}"
+        case VlanDeleted(vlan=vlan):
+            return f"deletes VLAN {vlan}"
         case _:
             raise AssertionError(f"no rule speaks of {type(body).__name__}")

@@ -2,10 +2,11 @@
 
 from tests.conformance.calls import DATA, LIMITS, WHAT, WHEN
 from tests.conformance.roles import ESSENTIAL
-from tests.conformance.rule import PROTOCOLS, NotYet, Topic
+from tests.conformance.rule import Topic
 from tests.conformance.shell import SHELL
 from tests.conformance.starts import FLOW, STARTS
 from tests.conformance.systems import CONTAINERS, GUESTS
+from tests.conformance.vlans import VLANS
 
 TOPICS: tuple[Topic, ...] = (
     WHEN,
@@ -18,19 +19,8 @@ TOPICS: tuple[Topic, ...] = (
     SHELL,
     GUESTS,
     CONTAINERS,
+    VLANS,
 )
 """The rules in the order of the page."""
 
 RULES = tuple(rule for topic in TOPICS for rule in topic.rules)
-
-_VLAND = f"{PROTOCOLS}, VLANd"
-
-NOT_YET: tuple[NotYet, ...] = (
-    NotYet(
-        "VLANs are described role by role, beside lava-multinode; each role has one node.", _VLAND
-    ),
-    NotYet("The request deploy_vlans of an action creates the VLANs and moves the ports.", _VLAND),
-    NotYet("The names of the VLANs reach the other nodes as messages of the group.", _VLAND),
-    NotYet("finalize moves the ports back and deletes the VLANs.", _VLAND),
-)
-"""Rules about what callboard does not do yet; a definition that needs it is refused."""

@@ -262,11 +262,20 @@ PROTOCOLS = [
     two(BOOT, "- boot: ¶{role: [server], method: lxc}", "CB123", "describes none for it"),
     one("  lava-xnbd", "  lava-vland: ¶{}\n  lava-xnbd", "CB130", "needs `lava-multinode`"),
     vlan(f"    {VLAN}\n    server", "    ¶server", "CB131", "role `client` is missing"),
-    vlan("bbb, count: 1", "bbb, count: ¶2", "CB132", "`count: 2`, but `lava-vland` wants 1"),
+    vlan(
+        "bbb, count: 1", "bbb, count: ¶2", "CB132", "`count: 2`, but `lava-vland` of LAVA wants 1"
+    ),
     vlan(VLAN, "client: {¶vlan-one: {tags: [RJ45]}}", "CB133", "can't be called `vlan-one`"),
     vlan(VLAN, "client: {vlan_one: ¶[RJ45, 10M]}", "CB134", "should be a map with `tags`"),
     vlan(VLAN, "client: {vlan_one: ¶{}}", "CB020", "has no `tags`", "write for instance"),
     vlan(VLAN, "client: {vlan_one: {tags: [¶10]}}", "CB022", "must be text", 'quote it: "10"'),
+    guest(
+        "actions:\n",
+        "  lava-vland:\n    host: {}\n    ¶guest: {one: {tags: []}}\nactions:\n",
+        "CB246 CB132",
+        "can't be in a VLAN itself",
+        "write `guest: {}`",
+    ),
     vlan(
         "- {action: lava-vland",
         "- ¶{action: lava-vland",
@@ -445,6 +454,8 @@ def test_what_is_no_definition_at_all_is_refused(
 def test_every_code_has_a_case_and_every_case_a_code() -> None:
     elsewhere = {"CB001", "CB002", "CB007", "CB015"}  # test_limits.py
     elsewhere |= {"CB126", "CB127", "CB190", "CB192", "CB193"}  # of devices files
+    elsewhere |= {f"CB{number}" for number in range(194, 200)} | {"CB240"}  # test_cabling.py
+    elsewhere |= {"CB260", "CB261", "CB262", "CB263"}  # test_links.py
     shown = {slip.codes.split()[0] for slip in ALL} | {code for code, *_ in WHOLE_FILES}
     assert shown | elsewhere == CODES.keys() - RUN_CODES - FLOW_CODES - REHEARSAL_CODES
 

@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from callboard.definition import Definition, Diagnostic, pipeline, read_text, split
@@ -107,7 +107,6 @@ def changed(text: str, put: Plain, data: st.DataObject) -> str:
     return dump(tree)
 
 
-@settings(max_examples=settings().max_examples * 3)
 @given(st.sampled_from(GOOD), TREES, st.data())
 def test_no_change_of_a_good_definition_makes_the_reader_fail(
     text: str, put: Plain, data: st.DataObject
@@ -115,7 +114,6 @@ def test_no_change_of_a_good_definition_makes_the_reader_fail(
     checked(changed(text, put, data))
 
 
-@settings(max_examples=settings().max_examples * 2)
 @given(st.sampled_from(GOOD), st.data())
 def test_a_broken_file_never_shows_its_secrets(text: str, data: st.DataObject) -> None:
     first, *lines = [line for line in text.splitlines(True) if not line.startswith("secrets:")]

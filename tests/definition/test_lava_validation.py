@@ -20,8 +20,8 @@ from tests.definition.slips import (
     two,
 )
 
+from callboard.actors.support import problems
 from callboard.definition import read_devices, read_text
-from callboard.running import problems
 
 ROWS: dict[str, Slip] = {
     "an action without role": two(
@@ -160,3 +160,16 @@ def test_devices_that_can_never_serve_a_group_are_found_before_it_runs(
     assert len(found) == len(messages)
     for each, message in zip(found, messages, strict=True):
         assert each.message.startswith(message)
+
+
+def test_roles_that_want_the_same_devices_are_told_which(tmp_path: Path) -> None:
+    definition, _ = read_text(GROUP)
+    text = (
+        "devices: {a: {type: qemu, tags: [usb]}, b: {type: qemu}, c: {type: x15}, d: {type: x15}}"
+    )
+    (tmp_path / "rack.yaml").write_text(text)
+    devices, _ = read_devices(tmp_path / "rack.yaml")
+    assert definition is not None
+    assert devices is not None
+    [problem] = problems(definition, devices)
+    assert problem.hint == "`server` needs 1 of a; `client` needs 2 of a, b"

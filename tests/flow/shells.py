@@ -8,6 +8,7 @@ from pathlib import Path
 from callboard.definition.model import Place, Step
 from callboard.flow.program import Item
 from callboard.flow.shell import Files, Surroundings, TestText, test_scope
+from callboard.flow.shell.known import VLANS
 from callboard.flow.shell.script import Script
 
 COUNTS = {"server": 1, "client": 2, "nobody": 0}
@@ -33,6 +34,9 @@ _GROUP = """#!/bin/sh
 case $1 in server) printf 1 ;; client) printf '2\\n3' ;; *) exit 1 ;; esac
 """
 MAYBE = "abc"
+_VLANS = """#!/bin/sh
+printf 'one,eth1\\ntwo,eth2\\n'
+"""
 BESIDE = "beside"
 """What calls in the background say, whose order nobody knows."""
 
@@ -44,13 +48,15 @@ def extracted(
     written = [Step(step, Place("test.yaml", number, 1)) for number, step in enumerate(steps, 1)]
     script = Script.of_steps(written, "0_test", None)
     test = TestText("0_test", None, script, parameters, Files(folder, "repo/"))
-    return test_scope(test, Surroundings(role, COUNTS, {"LAVA_X": "x"}, 30)).items
+    around = Surroundings(role, COUNTS, {"LAVA_X": "x"}, 30, vlans=True)
+    return test_scope(test, around).items
 
 
 def made(bin_folder: Path) -> Path:
     """A folder of stand-ins for the helpers, which write down how they are called."""
     scripts = dict.fromkeys(("lava-send", "lava-wait", "lava-wait-all", "lava-sync"), _HELPER)
     scripts |= {f"maybe-{letter}": _MAYBE for letter in MAYBE}
+    scripts |= dict.fromkeys(VLANS, _VLANS)
     scripts |= {"lava-test-case": _TEST_CASE, "lava-role": _ROLE, "lava-group": _GROUP}
     for name, text in scripts.items():
         path = bin_folder / name

@@ -34,6 +34,7 @@ def test_it_holds_what_the_pictures_show() -> None:
         "released_by": [],
         "last": None,
         "failure": "never returns: no role sends `raedy`",
+        "vlan": False,
         "critical": False,
         "where": {"file": "group.yaml", "line": 53, "column": 13, "step": "lava-wait raedy"},
     }

@@ -104,10 +104,10 @@ def test_a_failure_ends_the_shell_unless_somebody_asks_for_it() -> None:
 
 def test_what_a_chain_does_where_calls_fail_does_not_grow_beyond_bounds() -> None:
     script = "lava-wait a && lava-wait b || " * 20 + "true"
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     calls = [each for each in walk(extracted(script)) if isinstance(each, Call)]
     assert len(calls) == 21
-    assert time.perf_counter() - began_s < 1
+    assert time.process_time() - began_s < 1
 
 
 def test_what_nobody_can_read_says_why() -> None:

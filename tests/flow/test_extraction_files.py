@@ -77,6 +77,10 @@ def folder(tmp_path: Path) -> Path:
         ("lava-test-case x --shell ./run.sh a", "send run-a"),
         ("timeout 60 ./run.sh a; time ./run.sh b", "send run-a; send run-b"),
         ("ID=a; sh -c './run.sh $ID'", "send run-…"),
+        (
+            "python3 -m http.server 80; python3 -m quiet; python3 -m calls",
+            "?python3; ?python3; <unseen>",
+        ),
         ("python3 quiet.py; ./quiet.py; ./program", "?python3; ?./quiet.py; ?./program"),
         ("python3 calls.py; sudo ./calls.py; ./calling", "<unseen>; <unseen>; <unseen>"),
         ("./nowhere.sh; sh nowhere.sh; . ./nowhere", "<unseen>; <unseen>; <unseen>"),

@@ -5,14 +5,36 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import pytest
+from attrs import evolve
 from rich.cells import cell_len
-from tests.flow.drawn import Log, big, call, chart, demo, demo_log, hostile, refused, stuck
+from tests.flow.drawn import (
+    HOSTILE,
+    Log,
+    big,
+    call,
+    chart,
+    demo,
+    demo_log,
+    hostile,
+    refused,
+    stuck,
+)
 
 from callboard.flow.drawing.chart import Chart
 from callboard.flow.drawing.layout import CELL
+from callboard.flow.drawing.network import SHARED, Member, Network
 from callboard.flow.drawing.svg import svg
 
 _SVG = "{http://www.w3.org/2000/svg}"
+
+
+def wired(roles: int, vlans: int, name: str = "role-") -> tuple[Network, ...]:
+    """The networks of so many roles and VLANs."""
+    members = [Member(f"{name}{number}", number + 1) for number in range(roles)]
+    found = [Network(f"vlan_{number}", tuple(members[number % 2 :])) for number in range(vlans)]
+    return Network(SHARED, tuple(members)), *found
+
+
 CHARTS = [
     pytest.param(demo(), id="demo"),
     pytest.param(stuck(), id="stuck"),
@@ -22,6 +44,11 @@ CHARTS = [
     pytest.param(big(4, 12), id="100-calls"),
     pytest.param(demo_log().chart(), id="run"),
     pytest.param(chart([("a", 1)], []), id="no-calls"),
+    pytest.param(evolve(big(4, 1), networks=wired(4, 3)), id="vlans"),
+    pytest.param(evolve(big(4, 1), networks=wired(4, 19)), id="20-networks"),
+    pytest.param(evolve(big(4, 1), networks=wired(4, 40)), id="41-networks"),
+    pytest.param(evolve(demo(), networks=wired(30, 2)), id="30-nodes"),
+    pytest.param(evolve(hostile(), networks=wired(2, 2, HOSTILE)), id="hostile-networks"),
     pytest.param(Log().chart(), id="no-jobs"),
 ]
 

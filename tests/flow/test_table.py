@@ -6,7 +6,8 @@ from tests.flow.drawn import Log, big, call, chart, demo, demo_log, hostile, stu
 
 from callboard.events import Absentee
 from callboard.flow.drawing.chart import Chart
-from callboard.flow.drawing.table import ASCII, MOST_COLUMNS, table
+from callboard.flow.drawing.marks import ASCII
+from callboard.flow.drawing.table import MOST_COLUMNS, table
 
 
 def drawn(found: Chart, width: int = 80) -> str:

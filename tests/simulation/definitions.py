@@ -115,7 +115,20 @@ def _word(word: Word) -> str:
     return "".join(_UNKNOWN if part is None else part for part in word.parts)
 
 
-def written(programs: Sequence[Program], early: Sequence[int], limits: Limits) -> str:
+@frozen
+class Plugs:
+    """VLANs of a role, and whether it asks for their deployment."""
+
+    vlans: tuple[str, ...] = ()
+    deploys: bool = True
+
+
+def written(
+    programs: Sequence[Program],
+    early: Sequence[int],
+    limits: Limits,
+    plugs: Sequence[Plugs] = (),
+) -> str:
     """A definition whose roles do what the programs say.
 
     Args:
@@ -123,6 +136,7 @@ def written(programs: Sequence[Program], early: Sequence[int], limits: Limits) -
             by an action; elsewhere they are left out.
         early: How many calls at the beginning of each role its actions make.
         limits: Its time-outs.
+        plugs: The VLANs of each role; none for a group without.
     """
     protocol: dict[str, Any] = {"roles": {}, "timeout": {"seconds": limits.call}}
     actions: list[dict[str, Any]] = []
@@ -143,16 +157,25 @@ def written(programs: Sequence[Program], early: Sequence[int], limits: Limits) -
         while items and isinstance(items[0], Call) and len(calls) < early[number]:
             calls.append(items[0])
             del items[0]
-        actions += _blocks(program.role, calls, limits)
+        deploys = bool(plugs) and plugs[number].deploys
+        actions += _blocks(program.role, calls, limits, deploys=deploys)
         tests = _Writer().write(items)
         if tests:
             actions.append(_test(program.role, tests, limits))
+    protocols: dict[str, Any] = {"lava-multinode": protocol}
+    timeouts = {"job": {"seconds": limits.job}, "action": {"seconds": limits.action}}
+    if plugs:
+        timeouts["connection"] = {"seconds": 120}
+        protocols["lava-vland"] = {
+            program.role: {vlan: {"tags": []} for vlan in own.vlans}
+            for program, own in zip(programs, plugs, strict=True)
+        }
     return yaml.safe_dump(
         {
             "job_name": "random",
             "visibility": "public",
-            "timeouts": {"job": {"seconds": limits.job}, "action": {"seconds": limits.action}},
-            "protocols": {"lava-multinode": protocol},
+            "timeouts": timeouts,
+            "protocols": protocols,
             "actions": actions,
         },
         sort_keys=False,
@@ -160,7 +183,9 @@ def written(programs: Sequence[Program], early: Sequence[int], limits: Limits) -
     )
 
 
-def _blocks(role: str, calls: Sequence[Call], limits: Limits) -> Iterator[dict[str, Any]]:
+def _blocks(
+    role: str, calls: Sequence[Call], limits: Limits, *, deploys: bool
+) -> Iterator[dict[str, Any]]:
     requests = [each for call in calls for each in _request(call)]
     half = len(requests) // 2
     image = {"rootfs": {"url": "http://files.example/rootfs.img"}}
@@ -172,6 +197,9 @@ def _blocks(role: str, calls: Sequence[Call], limits: Limits) -> Iterator[dict[s
     ):
         if own:
             block["protocols"] = {"lava-multinode": [{"action": action, **each} for each in own]}
+    if deploys:
+        request = {"action": "lava-vland-overlay", "request": "deploy_vlans"}
+        deploy.setdefault("protocols", {})["lava-vland"] = [request]
     yield {"deploy": deploy}
     yield {"boot": boot}
 
@@ -219,6 +247,17 @@ def texts(draw: st.DrawFn, kind: str, limits: Limits = Limits()) -> str:
     programs = draw(KINDS[kind])
     early = [draw(st.sampled_from((0, 0, 0, 1, 3))) for _ in programs]
     return written(programs, early, limits)
+
+
+@st.composite
+def with_vlans(draw: st.DrawFn, limits: Limits = Limits()) -> str:
+    """Definitions of groups with VLANs, some of which are not deployed by all of their users."""
+    programs = draw(KINDS["straight"])
+    vlans = st.sets(st.sampled_from(("one", "two", "three"))).map(sorted).map(tuple)
+    deploys = st.sampled_from((True, True, True, False))
+    plugs = [draw(st.builds(Plugs, vlans, deploys)) for _ in programs]
+    early = [draw(st.sampled_from((0, 0, 0, 1, 3))) for _ in programs]
+    return written(programs, early, limits, plugs)
 
 
 def loaded(text: str) -> Definition | None:

@@ -8,12 +8,17 @@ actions:
 steps:
 - {step: "iperf3 -s *", test: 0_serve, role: server, takes: {exponential: 30}, fails: 1}
 - {step: "*", takes: {triangular: [1, 2, 9.5]}}
+- {step: "iperf3 -c *", transfers: {to: server, size: 10MB}}
 conditions:
 - {condition: "[ -f /etc/flag ]", role: server, ways: [0.3, 0.7]}
 - {condition: "[ -f /etc/flag ]", test: "0_*", way: 2}
 loops:
 - {loop: "! ping -c 1 server", turns: {uniform: [1, 5]}}
 latency: 0.001
+links:
+- {between: [client, server], delay: 20ms, jitter: 5 ms, loss: 1%, rate: 10Mbit}
+- {role: client, loss: 0.5}
+- {between: [client, client], cut: true}
 """
 GOOD_FAULTS = """\
 faults:
@@ -34,7 +39,15 @@ faults:
 - {crash: coordinator, at: {time: 12}}
 - {refuse: client, times: 1}
 - {refuse: {node: 1}}
-- {draw: [kill, hang, lose], rate: 0.05, within: 60, role: client}
+- {draw: [kill, hang, lose, cut], rate: 0.05, within: 60, role: client}
+- {cut: client, at: {call: lava-wait ready}, for: 5}
+- {cut: {between: [{role: client, node: 2}, server]}}
+- impair: {between: [{any: client}, server]}
+  with: {rate: 1Mbit, loss: 10%}
+  for: {uniform: [1, 2]}
+- {impair: [client, server], with: {cut: true}, at: {time: 3}}
+- {heal: {between: [client, server]}, at: {time: 9}}
+- {heal: client, at: {step: "iperf3 *"}}
 """
 GOOD_SCENARIO = """\
 definition: group.yaml

@@ -54,6 +54,25 @@ def targets(roles: Sequence[str]) -> st.SearchStrategy[Any]:
     return st.one_of(one, st.lists(one, min_size=1, max_size=3))
 
 
+@st.composite
+def ends(draw: st.DrawFn, roles: Sequence[str]) -> Any:
+    """All links of some nodes, or those between two ends."""
+    role = st.sampled_from(roles)
+    one = st.one_of(role, role.map(lambda name: {"any": name}))
+    between = st.lists(one, min_size=2, max_size=2).map(lambda two: {"between": two})
+    return draw(st.one_of(targets(roles), between))
+
+
+def conditions() -> st.SearchStrategy[Any]:
+    """What links may be like."""
+    lossy = st.fixed_dictionaries({"loss": st.sampled_from((0, 0.5, "10%", 1))})
+    slow = st.fixed_dictionaries({"rate": st.sampled_from(("1kbit", "1Mbit", "1000Gbit"))})
+    late = st.fixed_dictionaries(
+        {"delay": st.sampled_from((0.5, "20ms")), "jitter": st.just("5ms")}
+    )
+    return st.one_of(lossy, slow, late, st.just({"cut": True}))
+
+
 def moments() -> st.SearchStrategy[Any]:
     """When faults begin."""
     places = st.one_of(
@@ -68,7 +87,7 @@ def moments() -> st.SearchStrategy[Any]:
 @st.composite
 def faults(draw: st.DrawFn, roles: Sequence[str]) -> dict[str, Any]:
     """One rule of a faults file."""
-    kind = draw(st.sampled_from((*DRAWN_KINDS, "crash", "draw")))
+    kind = draw(st.sampled_from((*DRAWN_KINDS, "impair", "heal", "crash", "draw")))
     at, lasts = draw(moments()), draw(st.none() | times(60))
     known = {} if lasts is None else {"for": lasts}
     whom = draw(targets(roles))
@@ -92,6 +111,12 @@ def faults(draw: st.DrawFn, roles: Sequence[str]) -> dict[str, Any]:
             return {"delay": whom, "by": draw(times(20)), "at": at} | known
         case "partition":
             return {"partition": whom, "at": at} | known
+        case "cut":
+            return {"cut": draw(ends(roles)), "at": at} | known
+        case "impair":
+            return {"impair": draw(ends(roles)), "with": draw(conditions()), "at": at} | known
+        case "heal":
+            return {"heal": draw(ends(roles)), "at": at}
         case _:
             return {kind: whom, "probability": draw(st.floats(0, 1)), "at": at} | known
 

@@ -69,6 +69,11 @@ def ways(value: str, codes: str, message: str = "", hint: str = "") -> Slip:
     return Slip(f"conditions: [{{condition: test -f x, {value}}}]", codes, message, hint)
 
 
+def transfers(value: str, codes: str, message: str = "", hint: str = "") -> Slip:
+    """A rule for a step, what it transfers wrong."""
+    return Slip(f"steps: [{{step: x, transfers: {value}}}]", codes, message, hint)
+
+
 MODEL = [
     Slip("¶", "CB014", "the file is empty", "write for instance `actions:"),
     Slip("¶- a", "CB014", "a list, not a map"),
@@ -127,6 +132,17 @@ MODEL = [
     ways("ways: [¶a, 2]", "CB205", "has a weight that is the text `a`"),
     ways("way: ¶0", "CB205", "must be 1 or more"),
     ways("way: ¶first", "CB205", "must be a whole number"),
+    transfers("¶3", "CB021", "`transfers` of the rule for `x` must be a map"),
+    transfers("¶{size: 1MB}", "CB020", "has no `to`"),
+    transfers("¶{to: a}", "CB020", "has no `size`", "write for instance `size: 10MB`"),
+    transfers("{to: a, size: ¶10MX}", "CB260", "a size such as `10MB`", "units are B, kB"),
+    transfers("{to: a, size: ¶0}", "CB260", "must be from 1 byte"),
+    transfers("{to: a, size: 1, ¶from: b}", "CB025", "no use for `from`"),
+    Slip("steps: [¶{step: x}]", "CB204", "neither `takes` nor `fails` nor `transfers`"),
+    Slip("links: ¶{}", "CB021", "`links` of the model must be a list"),
+    Slip("links: [{role: a, delay: ¶soon}]", "CB260", "a duration such as `20ms`"),
+    Slip("links: [¶{delay: 1ms}]", "CB261", "neither `role` nor `between`"),
+    Slip("links: [{role: a, delay: 1ms, ¶jitter: 2ms}]", "CB262", "longer than `delay`"),
     Slip("loops: [¶{loop: x}]", "CB020", "the rule for `x` has no `turns`"),
     Slip("loops: [{loop: x, turns: ¶-1}]", "CB201", "is negative"),
 ]
@@ -186,6 +202,19 @@ FAULTS = [
     fault("¶{delay: a}", "CB020", "has no `by`"),
     fault("{delay: a, by: ¶-1}", "CB201", "is negative"),
     fault("{partition: a, for: ¶-1}", "CB201", "is negative"),
+    fault("{cut: ¶{}}", "CB206", "names no node"),
+    fault("{cut: {between: ¶[a]}}", "CB206", "must name two ends", "`{between: [client, server]}`"),
+    fault("{cut: {between: ¶a}}", "CB206", "must name two ends"),
+    fault("{cut: {between: [a, ¶[b]]}}", "CB206", "must be a role, but is a list"),
+    fault("{cut: {between: [a, b], ¶role: c}}", "CB025", "no use for `role`"),
+    fault("{cut: a, for: ¶-1}", "CB201", "is negative"),
+    fault("¶{impair: a}", "CB020", "the fault `impair` has no `with`"),
+    fault("{impair: a, with: ¶{}}", "CB262", "says nothing of the links"),
+    fault("{impair: a, with: {rate: ¶10}}", "CB260", "", "write the unit: `10bit`"),
+    fault("{impair: a, with: {cut: true, ¶loss: 1}}", "CB262", "`loss` and `cut: true`"),
+    fault("{impair: a, with: {¶lag: 1, loss: 1}}", "CB025", "no use for `lag`"),
+    fault("¶{heal: a}", "CB020", "the fault `heal` has no `at`"),
+    fault("{heal: a, at: {time: 1}, ¶for: 1}", "CB025", "no use for `for`"),
     fault("{crash: ¶cordinator, at: {time: 1}}", "CB206", "", "write `crash: coordinator`"),
     fault("{crash: coordinator, at: ¶{step: x}}", "CB207", "must be a time"),
     fault("¶{crash: coordinator}", "CB020", "has no `at`"),

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from attrs import frozen
 from hypothesis import event, given, note, settings
-from tests.simulation.definitions import KINDS, loaded, texts
+from tests.simulation.definitions import KINDS, loaded, texts, with_vlans
 
 from callboard.definition.model import Definition
 from callboard.events import CallAnswered, Event
@@ -71,7 +71,19 @@ def disagreement(verdict: Verdict, rehearsed: Rehearsed) -> str | None:
 def test_a_rehearsal_comes_to_what_the_check_proves(
     kind: str, semantics: Semantics, data: st.DataObject
 ) -> None:
-    text = data.draw(texts(kind))
+    _agrees(data, data.draw(texts(kind)), semantics)
+
+
+@pytest.mark.parametrize("semantics", ["documented", "lava"])
+@settings(max_examples=max(1, settings().max_examples // 6))
+@given(data=st.data())
+def test_a_rehearsal_with_vlans_comes_to_what_the_check_proves(
+    semantics: Semantics, data: st.DataObject
+) -> None:
+    _agrees(data, data.draw(with_vlans()), semantics)
+
+
+def _agrees(data: st.DataObject, text: str, semantics: Semantics) -> None:
     note(text)
     definition = loaded(text)
     if definition is None:

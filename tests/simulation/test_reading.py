@@ -9,6 +9,7 @@ from tests.simulation.groups import GROUP
 from tests.simulation.slips import FAULTS, MODEL, SCENARIO, Slip, check
 
 from callboard.definition import Place
+from callboard.definition.links import CUT, Conditions, Link
 from callboard.simulation import (
     Model,
     read_faults,
@@ -25,11 +26,14 @@ from callboard.simulation.faults import (
     AtStep,
     AtTime,
     Crash,
+    Cut,
     Delay,
     Draw,
     Duplicate,
     Faults,
     Hang,
+    Heal,
+    Impair,
     Kill,
     Lose,
     Partition,
@@ -39,7 +43,7 @@ from callboard.simulation.faults import (
     Slow,
     Target,
 )
-from callboard.simulation.model import ActionRule, ConditionRule, LoopRule, StepRule, Ways
+from callboard.simulation.model import ActionRule, ConditionRule, LoopRule, StepRule, Transfer, Ways
 from callboard.simulation.pattern import Pattern
 from callboard.simulation.scenario import (
     ExpectedCall,
@@ -95,17 +99,29 @@ def test_a_model_is_read_with_its_places(folder: Path) -> None:
                 1.0,
             ),
             StepRule(Pattern("*"), Place(name, 7, 10), takes=Triangular(1, 2, 9.5)),
+            StepRule(
+                Pattern("iperf3 -c *"), Place(name, 8, 10), transfers=Transfer("server", 10_000_000)
+            ),
         ),
         conditions=(
             ConditionRule(
-                Pattern("[ -f /etc/flag ]"), Ways((0.3, 0.7)), Place(name, 9, 15), role="server"
+                Pattern("[ -f /etc/flag ]"), Ways((0.3, 0.7)), Place(name, 10, 15), role="server"
             ),
             ConditionRule(
-                Pattern("[ -f /etc/flag ]"), Ways((0.0, 1.0)), Place(name, 10, 15), Pattern("0_*")
+                Pattern("[ -f /etc/flag ]"), Ways((0.0, 1.0)), Place(name, 11, 15), Pattern("0_*")
             ),
         ),
-        loops=(LoopRule(Pattern("! ping -c 1 server"), Uniform(1, 5), Place(name, 12, 10)),),
+        loops=(LoopRule(Pattern("! ping -c 1 server"), Uniform(1, 5), Place(name, 13, 10)),),
         latency=Fixed(0.001),
+        links=(
+            Link(
+                ("client", "server"),
+                Conditions(0.02, 0.005, 0.01, 10_000_000),
+                Place(name, 16, 3),
+            ),
+            Link(("client",), Conditions(loss=0.5), Place(name, 17, 3)),
+            Link(("client", "client"), CUT, Place(name, 18, 3)),
+        ),
     )
     assert model.actions[0].places["fails"] == Place(name, 2, 80)
 
@@ -171,11 +187,46 @@ def test_faults_are_read_with_their_places() -> None:
             Refuse(targets=client(17, 12), times=1, place=place(17)),
             Refuse(targets=(Target("", place(18, 12), 1),), place=place(18)),
             Draw(
-                kinds=("kill", "hang", "lose"),
+                kinds=("kill", "hang", "lose", "cut"),
                 rate=0.05,
                 within_s=60,
                 role="client",
                 place=place(19),
+            ),
+            Cut(
+                targets=client(20, 9),
+                at=AtCall(Pattern("lava-wait ready"), place(20, 28)),
+                lasts=Fixed(5),
+                place=place(20),
+            ),
+            Cut(
+                targets=(Target("client", place(21, 20), 2),),
+                between=(Target("server", place(21, 45)),),
+                place=place(21),
+            ),
+            Impair(
+                targets=(Target("client", place(22, 22), any=True),),
+                between=(Target("server", place(22, 37)),),
+                conditions=Conditions(loss=0.1, rate_bps=1_000_000),
+                lasts=Uniform(1, 2),
+                place=place(22),
+            ),
+            Impair(
+                targets=(Target("client", place(25, 13)), Target("server", place(25, 21))),
+                conditions=CUT,
+                at=AtTime(Fixed(3), place(25, 60)),
+                place=place(25),
+            ),
+            Heal(
+                targets=client(26, 21),
+                between=(Target("server", place(26, 29)),),
+                at=AtTime(Fixed(9), place(26, 50)),
+                place=place(26),
+            ),
+            Heal(
+                targets=client(27, 10),
+                at=AtStep(Pattern("iperf3 *"), place(27, 29)),
+                place=place(27),
             ),
         )
     )

@@ -37,8 +37,15 @@ EXCUSED = (
     "the limit is 10,000,000",
     "no duration fits",
     "`.nan`",
+    "longer than `delay`",
+    "described twice",
+    "60 seconds, but is the text",
+    "to 1, but is the text",
+    "1000Gbit, but is the text",
+    "1024TiB, but is the text",
 )
-"""What a schema can't refuse: it does not compare two numbers, and JSON has no `.nan`."""
+"""What a schema can't refuse: it does not compare two numbers, nor a text with one, and JSON has
+no `.nan`."""
 
 
 def refused(text: str, name: SchemaName) -> list[str]:

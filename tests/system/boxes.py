@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import yaml
 from attrs import frozen
-from tests.system.harness import CALLBOARD, Callboard, Test, inline
+from tests.commandline import CALLBOARD
+from tests.system.harness import Callboard, Test, inline
 from tests.system.lxc import Yard
 
 BUSYBOX: Mapping[str, object] = {"template": "busybox", "distribution": "busybox", "release": "1"}

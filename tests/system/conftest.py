@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from tests.system.boxes import collect
-from tests.system.harness import Callboard
+from tests.system.harness import Callboard, Inside
 from tests.system.ordinary import NOBODY
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def callboard(tmp_path: Path) -> Iterator[Callboard]:
     """The command line; after the test no process and no file of a node may be left."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    yield from _clean(Callboard(tmp_path, temporary))
+    yield from _clean(Inside(tmp_path, temporary))
 
 
 @pytest.fixture

@@ -4,17 +4,16 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from attrs import field, frozen
+from tests import commandline
+from tests.commandline import CALLBOARD
 
 from callboard.events import Body, Event, read_log
-
-CALLBOARD = [sys.executable, "-m", "callboard"]
 
 
 @frozen
@@ -200,13 +199,19 @@ class Callboard:
         cwd: Path | None = None,
     ) -> Ran:
         """Run a definition to its end with `--json`, also one that the check would refuse."""
-        path = self.write(definition) if isinstance(definition, str) else definition
-        directory = self.folder / "run"
-        fixed = ("--json", "--no-check", "-o", str(directory))
-        process = self.start("run", str(path), *fixed, *options, cwd=cwd)
+        directory, words = self._words(definition, options)
+        process = self.start(*words, cwd=cwd)
         stdout, stderr = process.communicate(timeout=timeout_s)
         assert "Traceback" not in stderr
         return Ran(process.returncode, json.loads(stdout), directory, stderr)
+
+    def _words(
+        self, definition: str | Path, options: Sequence[str]
+    ) -> tuple[Path, tuple[str, ...]]:
+        """Where the run is recorded, and the words of its command line."""
+        path = self.write(definition) if isinstance(definition, str) else definition
+        directory = self.folder / "run"
+        return directory, ("run", str(path), "--json", "--no-check", "-o", str(directory), *options)
 
     def processes(self) -> Iterator[int]:
         """The living processes of this test, in a sandbox or not.
@@ -220,3 +225,22 @@ class Callboard:
         spaces = set(found.values()) - {own}
         yield from found
         yield from (each for each, space, _ in _running() if space in spaces and each not in found)
+
+
+@frozen
+class Inside(Callboard):
+    """The same, but a run to the end is in the test's own process: it needn't load callboard."""
+
+    def run(
+        self,
+        definition: str | Path,
+        *options: str,
+        timeout_s: float = 90,
+        cwd: Path | None = None,
+    ) -> Ran:
+        """Run a definition to its end; see `Callboard.run`. What is to have a prefix is started."""
+        if self.prefix:
+            return super().run(definition, *options, timeout_s=timeout_s, cwd=cwd)
+        directory, words = self._words(definition, options)
+        ran = commandline.callboard(cwd or self.folder, *words, **self.environment)
+        return Ran(ran.returncode, json.loads(ran.stdout), directory, ran.stderr)

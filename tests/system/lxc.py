@@ -58,7 +58,7 @@ class Yard:
             limits=limits or LxcLimits(),
             mounts=mounts,
         )
-        made = LxcContainer(self.tools, order, patience_s)
+        made = LxcContainer(self.tools, order, patience_s=patience_s)
         made.attend(self.said.append)
         self.made.append(made)
         return made

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.system.harness import CALLBOARD, Callboard, Test, definition
+from tests.commandline import CALLBOARD
+from tests.system.harness import Callboard, Test, definition
 
 from callboard.events import ConsoleOutput, JobEnded, RunEnded, TestCaseResult, read_log
 
@@ -43,7 +44,7 @@ def test_binary_output_is_kept_apart_from_signals(callboard: Callboard) -> None:
 
 def test_a_flooded_console_keeps_its_signals_and_the_memory_bounded(callboard: Callboard) -> None:
     steps = [
-        "yes flood | head -c 30000000",
+        f"yes '{'flood ' * 6}' | head -c 10000000",
         "lava-test-case dry --result pass",
         "lava-sync both",
     ]

@@ -144,6 +144,14 @@ def test_three_guests_log_in_on_their_host_and_meet_it(callboard: Callboard) -> 
     assert own_keys() == before
 
 
+def test_guests_log_in_on_a_host_in_the_network_of_the_group(callboard: Callboard) -> None:
+    text = DEFINITION.replace("SERVER", SERVER.replace("=127.0.0.1", "=0.0.0.0"))
+    ran = play(callboard, text.replace("ADDRESS", "$(lava-echo-ipv4 eth0)"), "--network", "group")
+    assert failures(ran) == set()
+    assert ran.results("guest")["0_use/same-system"] == "pass"
+    assert connections(callboard) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after", "failure"),
     [

@@ -294,9 +294,9 @@ def test_roots_node_can_not_reach_keys_and_make_users_but_has_threads(
     "step",
     [
         "rm -rf --no-preserve-root /etc /usr /var /home /root /opt",
-        "chmod -R 0 /dev /etc || true",
+        "chmod -R 0 /dev /etc",
         "for pid in $(ls /proc | grep '^[0-9]'); do rm -rf /proc/$pid/root/etc; done",
-        "find / -xdev -type f -name 'a*' -exec sh -c ': > {}' ';'",
+        "find / -xdev -type f -name 'a*' -exec sh -c 'for each; do : >$each; done' sh '{}' +",
     ],
     ids=["delete", "chmod", "through proc", "truncate"],
 )
@@ -304,7 +304,8 @@ def test_destroying_a_node_leaves_the_machine_and_other_nodes_as_they_were(
     anybody: Callboard, step: str
 ) -> None:
     before = _state()
-    test = Test("t", ["lava-sync both", f"{step} || true", "echo still here"])
+    # What can't be destroyed is not listed: that alone would be a flood of the console.
+    test = Test("t", ["lava-sync both", f"{step} 2> /dev/null || true", "echo still here"])
     later = Test("later", ["sleep 1", "cat /etc/passwd", "ls /usr/bin/env"])
     ran = anybody.run(definition({"a": [test], "b": [CALM, later]}, action_s=40))
     assert "still here" in ran.console("a")
@@ -330,7 +331,7 @@ def test_a_fork_bomb_fills_only_its_node(anybody: Callboard) -> None:
                 "b": [CALM, Test("more", [forks])],
             },
             limit_s=3,
-            action_s=20,
+            action_s=12,
         ),
         *devices(anybody, processes=100),
     )

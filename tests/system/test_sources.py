@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from tests.commandline import CALLBOARD
 from tests.sources.servers import (
     SMOKE,
     commit,
@@ -22,7 +23,7 @@ from tests.sources.servers import (
     silent,
     web,
 )
-from tests.system.harness import CALLBOARD, Callboard, Ran, Test, definition
+from tests.system.harness import Callboard, Ran, Test, definition
 
 from callboard.events import TestRunEnded
 from callboard.report import schema

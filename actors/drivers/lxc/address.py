@@ -10,13 +10,14 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 0.5
 
 
-async def wait_for_address(tools: Tools, name: ContainerName, limit_s: float) -> str:
+async def wait_for_address(tools: Tools, name: ContainerName, limit_s: float, but: str = "") -> str:
     """The IPv4 address of a running container, as soon as it has one.
 
     Args:
         tools: LXC's tools.
         name: The container.
         limit_s: How long to wait, in seconds.
+        but: Another address, which it has in the network of its group.
 
     Raises:
         InfrastructureError: It has none in time, or has stopped.
@@ -24,7 +25,7 @@ async def wait_for_address(tools: Tools, name: ContainerName, limit_s: float) ->
     """
     deadline_s = anyio.current_time() + limit_s
     pause_s = _FIRST_PAUSE_S
-    while (address := await tools.address(name)) is None:
+    while (address := await tools.address(name, but)) is None:
         if await tools.state(name) != "RUNNING":
             raise InfrastructureError(f"lxc container '{name}' stopped before it had an address")
         if anyio.current_time() >= deadline_s:

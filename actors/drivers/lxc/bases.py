@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import anyio
 from attrs import frozen
 
+from callboard.actors.drivers.lock import lock, lock_of_the_dead
 from callboard.actors.drivers.lxc import configuration
 from callboard.actors.drivers.lxc.address import wait_for_address
 from callboard.actors.drivers.lxc.complaint import last_words
 from callboard.actors.drivers.lxc.downloads import drop_unfinished
-from callboard.actors.drivers.lxc.lock import lock, lock_of_the_dead
 from callboard.actors.drivers.lxc.name import ContainerName
 from callboard.actors.drivers.lxc.recipe import Recipe
 from callboard.actors.drivers.lxc.removal import halt, remove

@@ -14,12 +14,13 @@ from attrs import evolve
 
 from callboard.actors.drivers import Console, Creation, survey
 from callboard.actors.drivers.local import BASH_SYSTEMS
+from callboard.actors.drivers.lock import Lock, holder, lock
 from callboard.actors.drivers.lxc import configuration
 from callboard.actors.drivers.lxc.address import wait_for_address
 from callboard.actors.drivers.lxc.archive import unpack
 from callboard.actors.drivers.lxc.bases import Bases, is_ready
 from callboard.actors.drivers.lxc.configuration import Configuration, Label
-from callboard.actors.drivers.lxc.lock import Lock, holder, lock
+from callboard.actors.drivers.lxc.connection import connect, is_init
 from callboard.actors.drivers.lxc.order import Order
 from callboard.actors.drivers.lxc.recipe import Recipe
 from callboard.actors.drivers.lxc.removal import halt, remove
@@ -27,6 +28,7 @@ from callboard.actors.drivers.lxc.session import COMMAND, Session, open_session
 from callboard.actors.drivers.lxc.settings import OWN_MOUNT, settings
 from callboard.actors.drivers.lxc.tools import Tools
 from callboard.actors.drivers.processes import MARK, marked
+from callboard.actors.drivers.segment import Attachment
 from callboard.actors.drivers.survey import Process
 from callboard.actors.drivers.tool import Said, run_tool
 from callboard.actors.errors import InfrastructureError, JobError
@@ -60,10 +62,18 @@ class LxcContainer:
     Args:
         tools: LXC's tools.
         order: What is asked for.
+        attachment: Its cables to the network of the group; None where it has none.
         patience_s: How long to wait for a name that another job has, in seconds.
     """
 
-    def __init__(self, tools: Tools, order: Order, patience_s: float = _OWNED_S) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        order: Order,
+        attachment: Attachment | None = None,
+        patience_s: float = _OWNED_S,
+    ) -> None:
+        self._attachment = attachment
         self._tools = tools
         self._order = order
         self._patience_s = patience_s
@@ -146,14 +156,20 @@ class LxcContainer:
         """Start it unless it runs, and wait for its IPv4 address.
 
         Raises:
-            InfrastructureError: It can't be started, or gets no address.
+            InfrastructureError: It can't be started or connected, or gets no address.
             OSError: A tool is missing or doesn't answer.
         """
         self._exists()
         name = self._order.name
         await self._tools.start(name)
         self._init = await self._tools.init_pid(name)
-        return await wait_for_address(self._tools, name, _ADDRESS_S)
+        attached = self._attachment
+        if attached is None or self._init is None:
+            return await wait_for_address(self._tools, name, _ADDRESS_S)
+        await connect(self._tools, name, self._init, attached, self._said)
+        address = await wait_for_address(self._tools, name, _ADDRESS_S, but=attached.address)
+        await attached.reach(address)
+        return address
 
     async def run(self, command: Sequence[str]) -> int:
         """Run a command to its end; what it prints is said.
@@ -178,6 +194,8 @@ class LxcContainer:
         await self._hang_up()
         self._init = None
         await self._tools.stop(self._order.name)
+        if self._attachment is not None:
+            await self._attachment.detach()
 
     async def put(self, files: Iterable[File], folder: str) -> None:
         """Put files into a folder of the container; raises InfrastructureError and OSError."""
@@ -216,7 +234,7 @@ class LxcContainer:
         """End every process of the container now."""
         for session in self._sessions:
             session.kill()
-        if self._init is not None and self._is_init(self._init):
+        if self._init is not None and is_init(self._init):
             with suppress(ProcessLookupError):
                 os.kill(self._init, signal.SIGKILL)
 
@@ -359,13 +377,6 @@ class LxcContainer:
         own = survey.below(found, shells | set(marked(self._mark)))
         # The end of `lxc-attach` in this machine carries the mark too, on its command line only.
         return {pid: each for pid, each in found.items() if pid in own}
-
-    def _is_init(self, pid: int) -> bool:
-        """Whether a process is the first one of a container, and not of this machine."""
-        with suppress(OSError):
-            words = Path(f"/proc/{pid}/status").read_text().split("NSpid:", 1)[-1].split("\n", 1)[0]
-            return words.split()[-1:] == ["1"] and len(words.split()) > 1
-        return False
 
     async def _hang_up(self) -> None:
         sessions, self._sessions = self._sessions, []

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+from callboard.actors.drivers.lock import is_held
 from callboard.actors.drivers.lxc import configuration
 from callboard.actors.drivers.lxc.bases import clones, is_ready, recipe_document
-from callboard.actors.drivers.lxc.lock import is_held
 from callboard.actors.drivers.lxc.name import ContainerName
 from callboard.actors.drivers.lxc.recipe import Recipe, read_recipe
 from callboard.actors.drivers.lxc.tools import Tools

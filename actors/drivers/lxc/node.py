@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from callboard.actors.drivers import Console, bootless
+from callboard.actors.drivers import Console
+from callboard.actors.drivers.abilities import DRIVERS
 from callboard.actors.drivers.lxc.container import LxcContainer
 from callboard.actors.errors import ActionError
 from callboard.actors.overlay import Overlay
@@ -45,7 +46,7 @@ class LxcNode:
 
     def unable(self, action: str) -> str | None:
         """Why a container can't execute an action."""
-        return unable(action)
+        return DRIVERS["lxc"](action)
 
     def perform(self, action: PipelineAction) -> None:
         """Nothing: what a container can't do is skipped, the rest is callboard's own work."""
@@ -83,7 +84,7 @@ class NoDevice:
 
     def unable(self, action: str) -> str | None:
         """Why a device that is only a container can't execute an action."""
-        return unable(action)
+        return DRIVERS["lxc"](action)
 
     async def prepare(self) -> None:
         """Nothing: the job makes the container when it is deployed."""
@@ -121,8 +122,3 @@ class NoDevice:
             f"the device {self.name} is nothing but its container; deploy `to: lxc` and boot with"
             " `method: lxc` in the namespace of the test"
         )
-
-
-def unable(action: str) -> str | None:
-    """Why no container can execute an action."""
-    return bootless.unable("lxc", action)

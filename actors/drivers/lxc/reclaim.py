@@ -3,9 +3,9 @@
 import anyio
 from attrs import define, field
 
+from callboard.actors.drivers.lock import lock_of_the_dead
 from callboard.actors.drivers.lxc import configuration
 from callboard.actors.drivers.lxc.bases import drop
-from callboard.actors.drivers.lxc.lock import lock_of_the_dead
 from callboard.actors.drivers.lxc.name import ContainerName
 from callboard.actors.drivers.lxc.removal import cgroups, halt, monitors, remove
 from callboard.actors.drivers.lxc.tools import Tools

@@ -99,10 +99,10 @@ class Tools:
         found = next(iter(await self._info(name, "-pH")), "")
         return int(found) if found.isdecimal() and int(found) > 1 else None
 
-    async def address(self, name: ContainerName) -> str | None:
-        """Its first IPv4 address, None while it has none. Raises OSError."""
+    async def address(self, name: ContainerName, but: str = "") -> str | None:
+        """Its first IPv4 address that isn't `but`, None while it has none. Raises OSError."""
         found = await self._info(name, "-iH")
-        return next((each for each in found if _ADDRESS.fullmatch(each)), None)
+        return next((each for each in found if _ADDRESS.fullmatch(each) and each != but), None)
 
     def attach(
         self, name: ContainerName, command: Sequence[str], variables: Mapping[str, str]

@@ -11,21 +11,27 @@ import signal
 import socket
 import tarfile
 import termios
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, assert_never
 
 from callboard.actors.drivers import survey
 from callboard.actors.drivers.sandbox import kernel, seccomp, view, wire
-from callboard.actors.drivers.sandbox.kernel import Capability, Namespace
+from callboard.actors.drivers.sandbox.kernel import OF_NETWORK, OF_ROOT, Namespace
 from callboard.actors.drivers.sandbox.limits import Cgroups
+from callboard.actors.drivers.sandbox.territory import Territory
 from callboard.actors.drivers.sandbox.view import View
 from callboard.actors.drivers.sandbox.wire import (
     Done,
+    Ended,
     Failed,
+    Made,
     MakeNode,
+    MakeSegment,
     Message,
     OpenShell,
     Packet,
+    RunTool,
     Started,
     Survey,
     Surveyed,
@@ -35,17 +41,24 @@ from callboard.actors.drivers.survey import Process
 
 
 def run(
-    peer: socket.socket, request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int
+    peer: socket.socket,
+    request: MakeNode,
+    files: Sequence[int],
+    cgroups: Cgroups,
+    group: str,
+    user: tuple[int, int],
+    territory: Territory | None,
 ) -> NoReturn:
     """Be the first process of a node; to be called in a process just made for it.
 
     Args:
         peer: The socket to callboard; every other open file is closed.
         request: The node to be.
+        files: What came with the request: lines for its `/etc/hosts`, or nothing.
         cgroups: Where its limits are made already.
         group: The name of its cgroups.
-        uid: The user that runs callboard, and its nodes.
-        gid: Its group.
+        user: The user that runs callboard, and its nodes; and their group.
+        territory: What it has for its network where they are root.
     """
     try:
         shells: set[int] = set()
@@ -53,9 +66,14 @@ def run(
         for number in (signal.SIGTERM, signal.SIGINT):  # which the node itself can't send then
             signal.signal(number, signal.SIG_DFL)
         kernel.die_with_parent()
-        _prepare(request, cgroups, group, uid, gid)
+        hosts = _read(files[0]) if files else ""
+        if territory is not None:
+            kernel.enter_network(territory.network)
+        network = os.open("/proc/self/ns/net", os.O_RDONLY) if request.connected else None
+        lacking = _prepare(request, hosts, cgroups, group, user, territory)
+        done = Done(tuple(sorted(cgroups.controllers)), lacking)
+        wire.send(peer, done, *([] if network is None else [network]))
         _close_all_but(peer.fileno())
-        wire.send(peer, Done(tuple(sorted(cgroups.controllers))))
         while packet := wire.receive(peer):
             _serve(peer, packet, shells)
     except OSError as error:
@@ -68,22 +86,40 @@ def run(
         os._exit(0)
 
 
-def _prepare(request: MakeNode, cgroups: Cgroups, group: str, uid: int, gid: int) -> None:
-    root = uid == 0
+def _read(file: int) -> str:
+    """All of a file that others read at the same time."""
+    return os.pread(file, os.fstat(file).st_size, 0).decode()
+
+
+def _prepare(
+    request: MakeNode,
+    hosts: str,
+    cgroups: Cgroups,
+    group: str,
+    user: tuple[int, int],
+    territory: Territory | None,
+) -> tuple[str, ...]:
+    """Make the node; returns what this machine doesn't let it have."""
+    root = user[0] == 0
     if not root:
-        kernel.be_the_same_user(uid, gid)
+        kernel.be_the_same_user(*user)
     cgroups.enter(group)
     kernel.unshare(Namespace.CGROUP)
     if not root:
         # Cgroups that are the user's own could be mounted in another one, and changed.
         Path("/proc/sys/user/max_cgroup_namespaces").write_text("0")
     writable = wire.as_paths(request.writable)
-    view.enter(View(request.name, root, request.disk_bytes, writable))
+    network = view.OwnNetwork(hosts, request.resolver) if request.connected else None
+    lacking = view.enter(View(request.name, root, request.disk_bytes, writable, network))
     request.limits.apply(cgroups.controllers)
+    if territory is not None:
+        kernel.enter_users(territory.users)  # only now: what is above needs the machine's root
     if root:
-        seccomp.forbid()
-    kernel.keep_capabilities(Capability if root else ())
+        seccomp.forbid(packets=not request.connected)
+    kept = (OF_ROOT if root else frozenset()) | (OF_NETWORK if request.connected else frozenset())
+    kernel.keep_capabilities(kept, passed_on=not root)
     kernel.be_unreadable()
+    return lacking
 
 
 def _close_all_but(kept: int) -> None:
@@ -103,7 +139,17 @@ def _serve(peer: socket.socket, packet: Packet, shells: set[int]) -> None:
             case Survey():
                 # A copy: shells that end meanwhile are forgotten.
                 answer = Surveyed(survey.busy(_others, frozenset(shells)))
-            case MakeNode() | Started() | Done() | Surveyed() | Failed():
+            case (
+                MakeNode()
+                | MakeSegment()
+                | RunTool()
+                | Started()
+                | Made()
+                | Ended()
+                | Done()
+                | Surveyed()
+                | Failed()
+            ):
                 raise OSError(0, "not for a node")
             case _:
                 assert_never(packet.message)

@@ -27,6 +27,7 @@ _PR_SET_SECCOMP = 22
 _SECCOMP_FILTER = 2
 _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION = 0x20080522
 
@@ -40,6 +41,7 @@ class Namespace(IntFlag):
     IPC = 0x08000000
     USER = 0x10000000
     PID = 0x20000000
+    NET = 0x40000000
 
 
 class Mount(IntFlag):
@@ -56,10 +58,11 @@ class Mount(IntFlag):
 
 
 class Capability(IntEnum):
-    """What a node's root may do (capabilities(7)); everything else is taken from it.
+    """What somebody on a node may do (capabilities(7)); everything else is taken from everybody.
 
-    None of these reaches beyond the node's files, processes and sockets. DAC_READ_SEARCH is
-    not among them: it opens files by handle, past all mounts.
+    None of these reaches beyond the node's files, processes and sockets, and the network that
+    it may have of its own. DAC_READ_SEARCH is not among them: it opens files by handle, past all
+    mounts.
     """
 
     CHOWN = 0
@@ -71,11 +74,19 @@ class Capability(IntEnum):
     SETUID = 7
     SETPCAP = 8
     NET_BIND_SERVICE = 10
+    NET_ADMIN = 12
     NET_RAW = 13
     IPC_LOCK = 14
     SYS_CHROOT = 18
     AUDIT_WRITE = 29
     SETFCAP = 31
+
+
+OF_NETWORK = frozenset({Capability.NET_BIND_SERVICE, Capability.NET_ADMIN, Capability.NET_RAW})
+"""What everybody may do in a network that is the node's own."""
+
+OF_ROOT = frozenset(Capability) - {Capability.NET_ADMIN}
+"""What a node's root may do where the network is the machine's."""
 
 
 class _CloneArguments(ctypes.Structure):
@@ -138,6 +149,16 @@ def unshare(namespaces: Namespace) -> None:
     _checked(_libc.unshare(int(namespaces)), what)
 
 
+def enter_network(namespace: int) -> None:
+    """Put this process into a network namespace that is open."""
+    _checked(_libc.setns(namespace, int(Namespace.NET)), "entering a network namespace")
+
+
+def enter_users(namespace: int) -> None:
+    """Put this process into a user namespace that is open, and let it be almighty there."""
+    _checked(_libc.setns(namespace, int(Namespace.USER)), "entering a user namespace")
+
+
 def be_the_same_user(uid: int, gid: int) -> None:
     """In a new user namespace: be whom one was outside, and nobody else."""
     with step("mapping this user into a user namespace"):
@@ -180,6 +201,20 @@ def make_read_only(target: Path) -> None:
     _checked(result, f"making {target} read-only")
 
 
+def make_writable(target: Path) -> None:
+    """Let those who may write to what is mounted at `target`, which was read-only."""
+    attributes = _MountAttributes(attr_clr=int(Mount.READ_ONLY))
+    result = _libc.syscall(
+        _SYS_MOUNT_SETATTR,
+        _AT_FDCWD,
+        os.fsencode(target),
+        0,
+        ctypes.byref(attributes),
+        ctypes.sizeof(attributes),
+    )
+    _checked(result, f"making {target} writable")
+
+
 def stop_propagation() -> None:
     """Let no mount of this namespace appear in another one, and none of another one here."""
     flags = int(Mount.RECURSIVE | Mount.PRIVATE)
@@ -218,8 +253,13 @@ def set_filter(program: "Sequence[ctypes.Structure]") -> None:
     _checked(result, "filtering system calls")
 
 
-def keep_capabilities(kept: Iterable[Capability]) -> None:
-    """Give up every other capability, for this process and all that it ever starts."""
+def keep_capabilities(kept: Iterable[Capability], *, passed_on: bool = False) -> None:
+    """Give up every other capability, for this process and all that it ever starts.
+
+    Args:
+        kept: Those that it may keep, if it has them.
+        passed_on: Whether programs that it starts have them although they aren't root's.
+    """
     numbers = frozenset(kept)
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     for number in range(last + 1):
@@ -230,9 +270,25 @@ def keep_capabilities(kept: Iterable[Capability]) -> None:
         _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0),
         "clearing ambient capabilities",
     )
+    _set_capabilities(numbers, passed_on=passed_on)
+
+
+def pass_on_capabilities() -> None:
+    """Let programs that this process starts have its capabilities although they aren't root's."""
+    status = Path("/proc/self/status").read_text()
+    held = int(status.split("CapPrm:", 1)[1].split(maxsplit=1)[0], 16)
+    numbers = frozenset(each for each in range(held.bit_length()) if held >> each & 1)
+    _set_capabilities(numbers, passed_on=True)
+
+
+def _set_capabilities(numbers: frozenset[int], *, passed_on: bool) -> None:
     mask = sum(1 << number for number in numbers)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     low, high = mask & 0xFFFFFFFF, mask >> 32
     # Effective, permitted, inheritable: first the lower halves, then the upper ones.
-    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    inherited = (low, high) if passed_on else (0, 0)
+    data = (ctypes.c_uint32 * 6)(low, low, inherited[0], high, high, inherited[1])
     _checked(_libc.capset(header, data), "giving up capabilities")
+    for number in sorted(numbers) if passed_on else ():
+        result = _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0)
+        _checked(result, "passing on capabilities")

@@ -2,7 +2,7 @@
 
 Such a root could make a user namespace, be almighty in it, and from there mount the machine's
 cgroups; its keys are in the keyrings of the machine's root; and it could listen to all traffic
-of the network that it shares. These calls fail as if this machine knew or allowed them not.
+of a network that it shares. These calls fail as if this machine knew or allowed them not.
 """
 
 import ctypes
@@ -54,23 +54,26 @@ class _Instruction(ctypes.Structure):
     ]
 
 
-def forbid() -> None:
+def forbid(*, packets: bool) -> None:
     """Forbid the calls, for this process and all that it ever starts.
 
     Programs of an architecture that is not known here can't make any call.
+
+    Args:
+        packets: Whether listening to all traffic is among them.
 
     Raises:
         OSError: This kernel has no filters, or the process lacks CAP_SYS_ADMIN.
     """
     program = [_Instruction(_LOAD, 0, 0, _ARCHITECTURE)]
     for calls in (_X86_64, _I386, _AARCH64, _ARM, _RISCV64):
-        block = list(_block(calls))
+        block = list(_block(calls, packets=packets))
         program += [_Instruction(_EQUAL, 0, len(block), calls.architecture), *block]
     program.append(_fail(errno.ENOSYS))
     set_filter(program)
 
 
-def _block(calls: _Calls) -> Iterator[_Instruction]:
+def _block(calls: _Calls, *, packets: bool) -> Iterator[_Instruction]:
     """What is done with the calls of one architecture."""
     namespaces = int(Namespace.USER | Namespace.CGROUP)
     yield _Instruction(_LOAD, 0, 0, _NUMBER)
@@ -85,13 +88,19 @@ def _block(calls: _Calls) -> Iterator[_Instruction]:
         yield _Instruction(_LOAD, 0, 0, _FIRST)
         yield from (_Instruction(_ANY_BIT, 0, 1, namespaces), _fail(errno.EPERM))
         yield _Instruction(_RETURN, 0, 0, _ALLOW)
+    if packets:
+        yield from _no_packets(calls)
+    yield _Instruction(_RETURN, 0, 0, _ALLOW)
+
+
+def _no_packets(calls: _Calls) -> Iterator[_Instruction]:
+    """What is done with the calls that make sockets."""
     yield _Instruction(_EQUAL, 0, 7, calls.socket)
     yield _Instruction(_LOAD, 0, 0, _FIRST)
     yield from (_Instruction(_EQUAL, 0, 1, _AF_PACKET), _fail(errno.EPERM))
     yield _Instruction(_LOAD, 0, 0, _SECOND)
     yield _Instruction(_AND, 0, 0, _SOCKET_TYPE)
     yield from (_Instruction(_EQUAL, 0, 1, _SOCK_PACKET), _fail(errno.EPERM))
-    yield _Instruction(_RETURN, 0, 0, _ALLOW)
 
 
 def _fail(number: int) -> _Instruction:

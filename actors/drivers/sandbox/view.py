@@ -11,12 +11,13 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Set
 from pathlib import Path
 
 from attrs import frozen
 
-from callboard.actors.drivers.sandbox import kernel
-from callboard.actors.drivers.sandbox.kernel import Mount, step
+from callboard.actors.drivers.sandbox import kernel, surroundings
+from callboard.actors.drivers.sandbox.kernel import Mount
 from callboard.actors.drivers.sandbox.mounts import (
     REPLACED,
     Mounts,
@@ -29,28 +30,21 @@ _ROOT = _BASE / "root"
 _LAYERS = _BASE / "layers"
 _OWN = _BASE / "own"
 
-_DEVICES = {
-    "null": (1, 3),
-    "zero": (1, 5),
-    "full": (1, 7),
-    "random": (1, 8),
-    "urandom": (1, 9),
-    "tty": (5, 0),
-}
-_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-    "ptmx": "pts/ptmx",
-}
-_KERNEL_STATE = ("acpi", "asound", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger")
-"""What below /proc changes the machine when root writes to it."""
-
 _BYTES_PER_FILE = 4096
 _COPIED_BYTES = 1_048_576
-_TTY_GROUP = 5
-_TERMINALS = 256
+
+
+@frozen
+class OwnNetwork:
+    """What is seen of a network that a node has to itself.
+
+    Attributes:
+        hosts: Lines for its `/etc/hosts`.
+        resolver: The text of its resolver file; None leaves it as it is on this machine.
+    """
+
+    hosts: str
+    resolver: str | None
 
 
 @frozen
@@ -62,16 +56,21 @@ class View:
         root: Whether callboard runs as root; else the node has one user, callboard's own.
         disk_bytes: How much the node can write.
         writable: Folders that the user can write to although others own those above them.
+        network: Its own one; None where it is in the machine's.
     """
 
     name: str
     root: bool
     disk_bytes: int
     writable: tuple[Path, ...] = ()
+    network: OwnNetwork | None = None
 
 
-def enter(view: View) -> None:
+def enter(view: View) -> tuple[str, ...]:
     """Make this process's mount namespace the node's; needs new MOUNT, UTS and PID namespaces.
+
+    Returns:
+        What this machine doesn't let the node have, a sentence each.
 
     Raises:
         OSError: This machine refuses a step; the text says which.
@@ -91,11 +90,13 @@ def enter(view: View) -> None:
         kernel.bind(_ROOT, _ROOT)
         _show_to_user(view, mounts, Path("/"))
     _own_folders(resolver)
-    _show_kernel()
-    _devices(view)
+    lacking = surroundings.show_kernel(_ROOT, connected=view.network is not None)
+    surroundings.make_devices(_ROOT / "dev", root=view.root)
     _host_name(view)
+    _resolver(view)
     kernel.pivot_root(_ROOT)
     os.umask(0o022)
+    return lacking
 
 
 def _inside(path: Path) -> Path:
@@ -234,48 +235,50 @@ def _own_folders(resolver: Path) -> None:
         kernel.bind(resolver, target, read_only=True)
 
 
-def _show_kernel() -> None:
-    """The node's own processes in /proc; the kernel's state can be read but not changed."""
-    proc = _ROOT / "proc"
-    proc.mkdir(exist_ok=True)
-    kernel.mount("proc", "proc", proc, Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXEC)
-    for name in _KERNEL_STATE:
-        path = proc / name
-        if path.exists():
-            kernel.bind(path, path, read_only=True)
-    sys = _ROOT / "sys"
-    sys.mkdir(exist_ok=True)
-    with step("showing /sys"):
-        kernel.bind(Path("/sys"), sys, read_only=True)
-
-
-def _devices(view: View) -> None:
-    dev = _ROOT / "dev"
-    for name, (major, minor) in _DEVICES.items():
-        if view.root:
-            # Made anew: the machine's own could be given other permissions through a bind.
-            os.mknod(dev / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
-            (dev / name).chmod(0o666)
-        else:
-            (dev / name).touch()
-            kernel.bind(Path("/dev") / name, dev / name)
-    for name, target in _LINKS.items():
-        (dev / name).symlink_to(target)
-    options = f"newinstance,ptmxmode=666,mode=620,max={_TERMINALS}"
-    if view.root:
-        options += f",gid={_TTY_GROUP}"
-    flags = Mount.NO_SUID | Mount.NO_EXEC
-    kernel.mount("devpts", "devpts", dev / "pts", flags, options)
-    # The first terminal that is opened in the node; its kernel log goes to its console, too.
-    for name in ("console", "kmsg"):
-        (dev / name).symlink_to("pts/0")
-
-
 def _host_name(view: View) -> None:
     kernel.set_host_name(view.name)
-    hosts = _ROOT / "etc/hosts"
+    # In its own network a node is known to itself by the name that the others have for it.
+    known = ""
     with contextlib.suppress(OSError):
-        known = Path("/etc/hosts").read_text()
-        if hosts.exists() and not view.root:
-            hosts.unlink()  # another user's, which can be hidden but not changed
-        hosts.write_text(f"{known.rstrip()}\n127.0.1.1 {view.name}\n")
+        known = Path("/etc/hosts").read_text().rstrip() + "\n"
+    try:
+        if view.network is not None:
+            own = view.network.hosts
+            names = {each for line in own.splitlines() for each in line.split()[1:]}
+            _replace(_ROOT / "etc/hosts", _without(known, names) + own)
+        else:
+            _replace(_ROOT / "etc/hosts", f"{known}127.0.1.1 {view.name}\n")
+    except OSError:
+        if view.network is not None:
+            raise
+
+
+def _without(hosts: str, names: Set[str]) -> str:
+    """The machine's lines but for names that are the group's: a resolver takes both, as one."""
+    kept: list[str] = []
+    for line in hosts.splitlines():
+        address, *known = line.partition("#")[0].split() or [""]
+        left = [each for each in known if each not in names]
+        if left == known:
+            kept.append(line)
+        elif left:
+            kept.append(" ".join([address, *left]))
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _resolver(view: View) -> None:
+    """The resolver file, where the machine's is of no use in the node's own network."""
+    if view.network is not None and view.network.resolver is not None:
+        _replace(_ROOT / "etc/resolv.conf", view.network.resolver)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Give a node its own text for a file, which may be another user's, a link, or mounted."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+        file.write_text(text)
+    except OSError:
+        own = _OWN / file.name
+        own.write_text(text)
+        kernel.bind(own, file)

@@ -15,17 +15,53 @@ from attrs import field, frozen
 from callboard.actors.drivers.sandbox.limits import Limits
 
 _PACKET_BYTES = 131_072
-_MOST_FILES = 2
+_MOST_FILES = 5
+
+NETWORK = "/tmp/network"
+"""Where a tool finds the network namespace that it is to serve from outside."""
+
+FILE = "/proc/self/fd/3"
+"""Where a tool finds the open file that it was given besides."""
 
 
 @frozen
 class MakeNode:
-    """To the holder, with the node's socket: make a node."""
+    """To the holder, with the node's socket: make a node.
+
+    With `connected` the node has a network namespace of its own, which comes with its `Done`, and
+    an open file comes with the message, with lines for the node's `/etc/hosts`. Of its resolver
+    file `resolver` is the text, unless it is None.
+    """
 
     name: str
     disk_bytes: int
     limits: Limits
     writable: tuple[str, ...]
+    connected: bool = False
+    resolver: str | None = None
+
+
+@frozen
+class MakeSegment:
+    """To the holder, with a socket: make a network namespace that forwards what it receives.
+
+    It is answered with `Made`, and the open namespace.
+    """
+
+
+@frozen
+class RunTool:
+    """To the holder, with a socket, a network namespace, an input and an output: run a tool.
+
+    With `inside` it runs in the namespace, and may do there what one can do in networks; else it
+    runs beside it, may do all that the holder may, and finds the namespace at `NETWORK`. One more
+    file can come with the message, which the tool finds at `FILE`.
+
+    It is answered with `Started`, and with `Ended` in the end, which is the holder's at the latest.
+    """
+
+    command: tuple[str, ...]
+    inside: bool
 
 
 @frozen
@@ -49,14 +85,30 @@ class Survey:
 
 @frozen
 class Started:
-    """From the holder, with a descriptor of the node's first process: it has one."""
+    """From the holder, with a descriptor of the process that it has started."""
+
+
+@frozen
+class Ended:
+    """From the holder: a tool has ended, with an exit status, or by a signal that is negative."""
+
+    status: int
+
+
+@frozen
+class Made:
+    """From the holder, with open namespaces."""
 
 
 @frozen
 class Done:
-    """From a node: it is ready, or what was asked for is done."""
+    """From a node: it is ready, or what was asked for is done.
+
+    A node that is ready says which controllers limit it, and what this machine didn't let it have.
+    """
 
     limited: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
 
 
 @frozen
@@ -78,7 +130,20 @@ class Failed:
         return OSError(self.number, self.reason)
 
 
-Message = MakeNode | OpenShell | Unpack | Survey | Started | Done | Surveyed | Failed
+Message = (
+    MakeNode
+    | MakeSegment
+    | RunTool
+    | OpenShell
+    | Unpack
+    | Survey
+    | Started
+    | Ended
+    | Made
+    | Done
+    | Surveyed
+    | Failed
+)
 
 _KINDS: Mapping[str, type[Message]] = {kind.__name__: kind for kind in Message.__args__}
 _converter = cattrs.Converter()

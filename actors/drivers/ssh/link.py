@@ -198,7 +198,8 @@ async def _connect(address: Address, login: Login, ring: KeyRing) -> Link:
     if not login.configured:
         options[:0] = ["-F", "none"]
     where = ("-p", str(address.port), "-l", address.user, "-T", "--", address.host)
-    command = ["ssh", *options, "-M", "-S", socket, "-oControlPersist=no", *where, _remote(_GREET)]
+    ssh = [*login.inside, "ssh", *options, "-M", "-S", socket, "-oControlPersist=no"]
+    command = [*ssh, *where, _remote(_GREET)]
     with tempfile.TemporaryFile() as errors:
         process = _start_piped(command, errors.fileno(), ring)
         try:

@@ -53,6 +53,8 @@ class Login:
         key_cure: What to do when its host key is not the expected one.
         server_cure: What to do when it refuses the connection.
         address_cure: What to do when there is no way to its address.
+        inside: The words that start a program in the network where the host is; none where that
+            is this machine's.
     """
 
     trust: Trust
@@ -62,6 +64,7 @@ class Login:
     key_cure: str = "let its sshd use /etc/ssh/ssh_host_ed25519_key, which its deploy has put there"
     server_cure: str = "start an ssh server on that port before its address is sent"
     address_cure: str = "send an IP address that this machine can reach"
+    inside: tuple[str, ...] = ()
 
     def options(self) -> dict[str, str]:
         """It as options of ssh."""

@@ -6,7 +6,8 @@ import uuid
 
 import anyio
 
-from callboard.actors.drivers import Console, bootless
+from callboard.actors.drivers import Console
+from callboard.actors.drivers.abilities import DRIVERS
 from callboard.actors.drivers.local import BASH_SYSTEMS, COMMAND_LOOP
 from callboard.actors.drivers.processes import MARK
 from callboard.actors.drivers.ssh.keyring import KeyRing
@@ -88,8 +89,8 @@ class SshNode:
         return "/bin/bash" if os in BASH_SYSTEMS else "/bin/sh"
 
     def unable(self, action: str) -> str | None:
-        """Why a login can't execute an action; see `unable`."""
-        return unable(action)
+        """Why a login can't execute an action; see `DRIVERS`."""
+        return DRIVERS["ssh"](action)
 
     def perform(self, action: PipelineAction) -> None:
         """Nothing: what a login can't do is skipped, the rest is callboard's own work."""
@@ -163,8 +164,3 @@ class SshNode:
     def cleaning(self) -> str:
         """More of the script that cleans up."""
         return ""
-
-
-def unable(action: str) -> str | None:
-    """Why no login can execute an action."""
-    return None if action == "scp-deploy" else bootless.unable("ssh", action)

@@ -12,7 +12,7 @@ from attrs import define
 
 from callboard.cli.configuration import defaults, paths
 from callboard.cli.output import Color, Output, Refusal, refusal
-from callboard.cli.streams import abandon_output
+from callboard.cli.streams import abandon_output, accept_signals
 
 P = ParamSpec("P")
 
@@ -111,6 +111,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; whatever goes wrong becomes one message and an exit code."""
     voice = _Voice(_guess_output(arguments))
     try:
+        accept_signals()
         return _dispatch(arguments, voice)
     except BrokenPipeError:
         abandon_output()

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import click
 from attrs import field, frozen
 
+from callboard.actors.support import problems
 from callboard.cli.annotations import annotations
 from callboard.cli.application import output, verb
 from callboard.cli.fetching import NO_FETCH, fetched, fetching
@@ -17,7 +18,6 @@ from callboard.definition import CODES, DevicesFile, Diagnostic
 from callboard.definition.reader import did_you_mean
 from callboard.flow.check import ASSUMPTION, Verdict, check
 from callboard.flow.proof import Semantics
-from callboard.running import problems
 from callboard.sources import Policy
 
 Outcome = Literal["completes", "unknown", "deadlocks", "invalid"]

@@ -52,6 +52,7 @@ def _job(job: NodeJob, actions: Sequence[PipelineAction]) -> dict[str, object]:
         "role": job.role.name if job.role else None,
         "device_type": job.device_type,
         "tags": list(job.tags),
+        "vlans": [{"name": each.vlan, "tags": list(each.tags)} for each in job.vlans],
         "pipeline": [_action(job, action) for action in actions],
     }
 
@@ -81,7 +82,16 @@ def _headline(same: list[Planned]) -> str:
     role = f", role {first.role.name}" if first.role else ""
     tags = f", tags {', '.join(first.tags)}" if first.tags else ""
     limit = f", at most {_limit(first.timeouts.job_s)}"
-    return f"{ids}{role}: {_device(first)}{tags}{limit}{_rules(first)}"
+    return f"{ids}{role}: {_device(first)}{tags}{_vlans(first)}{limit}{_rules(first)}"
+
+
+def _vlans(job: NodeJob) -> str:
+    """The job's VLANs, each with what it asks of its interface."""
+    shown = (
+        f"{each.vlan} ({' '.join(each.tags)})" if each.tags else each.vlan for each in job.vlans
+    )
+    what = "VLAN" if len(job.vlans) == 1 else "VLANs"
+    return f", {what} {', '.join(shown)}" if job.vlans else ""
 
 
 def _rules(job: NodeJob) -> str:

@@ -2,15 +2,27 @@
 
 import os
 import platform
+import shlex
 import shutil
 
 import anyio
 from attrs import asdict, frozen
 
-from callboard.actors.drivers.lxc.requirements import Machine, as_root, install, requirements
+from callboard.actors.drivers.lxc.requirements import (
+    Machine,
+    Requirement,
+    as_root,
+    install,
+    requirements,
+)
+from callboard.actors.drivers.network.requirements import network_requirements
 from callboard.actors.drivers.sandboxed import SandboxUnavailable, open_sandbox
+from callboard.actors.drivers.vland.examination import examine_daemon, examine_leftovers
 from callboard.cli.application import output, verb
+from callboard.cli.options import DEVICES
 from callboard.cli.output import plain
+from callboard.definition import read_devices
+from callboard.state import state_directory
 
 _MANAGERS = ("apt-get", "dnf", "yum", "apk", "pacman", "zypper", "opkg")
 _SSH = ("ssh", "ssh-keygen")
@@ -36,13 +48,14 @@ class Check:
 
 
 @verb("doctor")
-def command(json: bool, quiet: bool, verbose: int, color: str) -> int:
+@DEVICES
+def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: str) -> int:
     """Say what this machine can do, why it can't do the rest, and what would mend that.
 
     Exit codes: 0 groups can be run; 1 something is missing that `callboard run` needs.
     """
     said = output(json, quiet, verbose, color)
-    checks = anyio.run(_examine)
+    checks = anyio.run(_examine, devices)
     code = 1 if any(each.needed and not each.ok for each in checks) else 0
     if said.json:
         said.document({"exit_code": code, "checks": [asdict(each) for each in checks]})
@@ -63,12 +76,15 @@ def command(json: bool, quiet: bool, verbose: int, color: str) -> int:
     return code
 
 
-async def _examine() -> list[Check]:
+async def _examine(devices: str | None) -> list[Check]:
     who = "root" if os.geteuid() == 0 else "an ordinary user"
+    machine = Machine()
+    networks: list[Requirement] = []
     kernel = f"Linux {platform.release()}, as {who}"
     try:
         async with open_sandbox() as sandbox:
             limited = await sandbox.probe()
+            networks = await network_requirements(machine, sandbox)
     except SandboxUnavailable as error:
         detail = f"{error} ({kernel})"
         nodes = [Check("throw-away nodes", False, detail, error.cure, needed=True)]
@@ -78,8 +94,15 @@ async def _examine() -> list[Check]:
         means = "namespaces and overlays" if os.geteuid() == 0 else "user namespaces and overlays"
         nodes = [Check("throw-away nodes", True, f"{means} ({kernel})", needed=True)]
         nodes.append(_limits(limited))
-    machine = Machine()
-    return [*nodes, _packages(), _git(), _ssh(machine), *_containers(machine)]
+    return [
+        *nodes,
+        _packages(),
+        _git(),
+        _ssh(machine),
+        *map(_check, networks),
+        *_containers(machine),
+        *await _switches(devices),
+    ]
 
 
 def _limits(limited: frozenset[str]) -> Check:
@@ -122,4 +145,24 @@ def _ssh(machine: Machine) -> Check:
 
 def _containers(machine: Machine) -> list[Check]:
     """What containers want; most groups have none, so that `callboard run` needs nothing of it."""
-    return [Check(each.name, each.met, each.detail, each.cure) for each in requirements(machine)]
+    return list(map(_check, requirements(machine)))
+
+
+def _check(requirement: Requirement) -> Check:
+    """Something without which some groups can't be run, but most can."""
+    return Check(requirement.name, requirement.met, requirement.detail, requirement.cure)
+
+
+async def _switches(devices: str | None) -> list[Check]:
+    """What a devices file has of switches, and what dead runs have left on any."""
+    findings = examine_leftovers(state_directory() / "vland")
+    if devices is not None:
+        file, diagnostics = read_devices(devices)
+        if file is None:
+            wrong = next(each for each in diagnostics if each.severity == "error")
+            cure = f"callboard devices {shlex.quote(devices)}"
+            return [Check("devices file", False, str(wrong).split("\n", 1)[0], cure)]
+        named = (each.switch for device in file.devices for each in device.interfaces)
+        if file.vland is not None:
+            findings.insert(0, await examine_daemon(file.vland, [each for each in named if each]))
+    return [Check(each.name, each.ok, each.detail, each.cure) for each in findings]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import click
+from attrs import evolve
 
 from callboard.cli.application import output, verb
 from callboard.cli.fetching import NO_FETCH, fetched, fetching
@@ -17,9 +18,11 @@ from callboard.flow.drawing.chart import Chart
 from callboard.flow.drawing.charting import charting
 from callboard.flow.drawing.document import document
 from callboard.flow.drawing.history import history
+from callboard.flow.drawing.marks import ASCII, BOXES
 from callboard.flow.drawing.mermaid import mermaid
+from callboard.flow.drawing.network import networks
 from callboard.flow.drawing.svg import svg
-from callboard.flow.drawing.table import ASCII, BOXES, table
+from callboard.flow.drawing.table import table
 from callboard.flow.extraction import extract
 from callboard.flow.proof import prove
 from callboard.sources import Policy
@@ -67,7 +70,8 @@ def command(
         programs = extract(found).programs
         secrets = frozenset({*found.secrets.values(), *found.hidden})
         hide = Source(found.file, "", secrets=secrets).masked
-        chart = charting(found.job_name, programs, prove(programs)).hiding(hide)
+        chart = charting(found.job_name, programs, prove(programs))
+        chart = evolve(chart, networks=networks(found)).hiding(hide)
     if said.json:
         said.document({**document(chart), "diagnostics": [as_json(each) for each in warnings]})
     else:

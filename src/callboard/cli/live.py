@@ -21,12 +21,18 @@ from callboard.events import (
     ConsoleOutput,
     Event,
     JobEnded,
+    LinksChanged,
     Message,
+    PortMoved,
+    PortRestored,
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    VlanCreated,
+    VlanDeleted,
     WaitHopeless,
 )
+from callboard.report.links import links_text
 from callboard.report.text import printable
 
 _REFRESH_S = 0.125
@@ -91,10 +97,16 @@ class Lines:
         self._roles(event)
         text = _line(event, self._verbosity)
         node = self._roles.nodes.get(getattr(event.body, "job", -1))
-        if text is None or node is None:
+        if isinstance(event.body, LinksChanged):
+            who = "network"
+        elif node is not None:
+            who = f"{node.job} {printable(node.role)}"
+        else:
+            return
+        if text is None:
             return
         try:
-            print(f"{event.time_s:9.3f} {node.job} {printable(node.role)}: {text}", file=self._file)
+            print(f"{event.time_s:9.3f} {who}: {text}", file=self._file)
             self._file.flush()
         except (OSError, ValueError):  # nobody listens, or can: the run goes on
             self._verbosity = -99
@@ -132,6 +144,10 @@ def _line(event: Event, verbosity: int) -> str | None:
             text = reason
         case WaitHopeless() as wait:
             text = f"hopeless: {wait.text}"
+        case LinksChanged():
+            text = links_text(event.body)
+        case VlanCreated() | PortMoved() | PortRestored() | VlanDeleted() as change:
+            text = change.text
         case Message(level="warning" | "error" | "exception" | "event" as level, text=message):
             text = f"{level}: {message}"
         case ConsoleOutput(text=printed) if verbosity > 1:
@@ -158,6 +174,8 @@ class Board:
         if isinstance(event.body, WaitHopeless) and event.body.text not in self._hopeless:
             self._hopeless.add(event.body.text)
             self.note(f"{event.body.job}: {event.body.text}")
+        elif isinstance(event.body, LinksChanged) and event.body.change != "set":
+            self.note(links_text(event.body))
 
     @contextmanager
     def shown(self) -> Iterator[None]:

@@ -6,7 +6,8 @@ import click
 
 from callboard.cli.application import output, verb
 from callboard.cli.output import refusal
-from callboard.report import ReportError, derive, document, summary
+from callboard.report import ReportError, derive, document
+from callboard.report.text import summary
 
 
 @verb("report")

@@ -6,28 +6,32 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import click
 from attrs import evolve
 
 from callboard.actors.drivers.sandboxed import SandboxUnavailable
+from callboard.actors.support import problems
 from callboard.cli.application import INTERRUPTED, output, verb
 from callboard.cli.fetching import fetching, source_refusal
 from callboard.cli.gate import refused
 from callboard.cli.inputs import definition, devices_file
 from callboard.cli.live import View, view
+from callboard.cli.mishaps import mishaps
 from callboard.cli.options import DEVICES, STRICT, Seconds
 from callboard.cli.output import Output, Refusal, refusal
 from callboard.cli.streams import abandon_output
-from callboard.definition import Definition
+from callboard.definition import Definition, DefinitionError
 from callboard.events import LOG_NAME, read_log
 from callboard.flow.check import GroupRefused
 from callboard.live import LiveGroup
-from callboard.nodes import NodesUnavailable
-from callboard.report import Run, derive, document, fold, summary
+from callboard.networks import NodesUnavailable
+from callboard.report import Run, derive, document, fold
+from callboard.report.text import summary
 from callboard.reservation import QueueTimeout
-from callboard.running import RUNS, Setup, new_directory, open_group, problems
+from callboard.running import RUNS, Setup, new_directory, open_group
 from callboard.sources import Policy, SourcesFailed
 from callboard.state import state_directory
 
@@ -91,10 +95,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "--network",
     type=click.Choice(["host", "group"]),
-    default="host",
-    show_default=True,
     envvar="CALLBOARD_NETWORK",
-    help="Which network local nodes are in; 'group' is not supported yet.",
+    help="Which network nodes on this machine are in: its own, or one that the group has to "
+    "itself.  [default: what the devices file says; group for VLANs, else host]",
+)
+@click.option(
+    "--faults",
+    metavar="FILE",
+    type=click.Path(),
+    envvar="CALLBOARD_RUN_FAULTS",
+    help="What befalls the links between the nodes.",
 )
 @click.option(
     "--coordinator",
@@ -118,7 +128,8 @@ def command(
     no_sandbox: bool,
     allow_local: bool,
     fetch_timeout: float,
-    network: str,
+    network: Literal["host", "group"] | None,
+    faults: str | None,
     coordinator: str | None,
     nats: str | None,
     json: bool,
@@ -133,7 +144,7 @@ def command(
     4 it can't finish, nothing was started; 130 interrupted.
     """
     said = output(json, quiet, verbose, color)
-    _refuse_unsupported(network, coordinator, nats)
+    _refuse_unsupported(coordinator, nats)
     found, _ = definition(file, said, strict=strict)
     setup = Setup(
         devices=devices_file(devices, said),
@@ -144,8 +155,12 @@ def command(
         sandbox=not no_sandbox,
         sources=Policy(allow_local, fetch_timeout),
         check=not no_check,
+        network=network,
+        mishaps=None if faults is None else mishaps(faults, found),
     )
-    if errors := problems(found, setup.devices, strict=strict):
+    kind, thrown_away = setup.network, setup.sandbox
+    errors = problems(found, setup.devices, strict=strict, network=kind, sandbox=thrown_away)
+    if errors:
         raise Refusal(*errors)
     if no_sandbox:
         text = "nodes are shells on this machine itself and can change it (--no-sandbox)"
@@ -304,6 +319,8 @@ async def _started(
             raise _NotStarted(source_refusal(error)) from error
         except GroupRefused as error:
             raise _NotStarted(refused(error.verdict)) from error
+        except DefinitionError as error:
+            raise _NotStarted(Refusal(*error.diagnostics)) from error
         except QueueTimeout as error:
             raise _not_started("CB110", str(error), exit_code=3) from error
         except SandboxUnavailable as error:
@@ -311,7 +328,7 @@ async def _started(
             hint = f"{error.cure}; --no-sandbox runs without"
             raise _not_started("CB100", text, hint) from error
         except NodesUnavailable as error:
-            raise _not_started("CB100", str(error), error.cure) from error
+            raise _not_started(error.code, str(error), error.cure) from error
         except (OSError, ValueError) as error:
             hint = f"callboard's state is in {state_directory()}; $CALLBOARD_STATE names another"
             raise _not_started("CB108", str(error), hint) from error
@@ -322,9 +339,8 @@ def _since(began_s: float) -> float:
     return anyio.current_time() - began_s
 
 
-def _refuse_unsupported(network: str, coordinator: str | None, nats: str | None) -> None:
+def _refuse_unsupported(coordinator: str | None, nats: str | None) -> None:
     unsupported = {
-        "--network group": network == "group",
         "--coordinator": coordinator is not None,
         "--nats": nats is not None,
     }

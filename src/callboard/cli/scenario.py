@@ -8,6 +8,7 @@ from attrs import evolve, fields, frozen
 from click.core import ParameterSource
 from rich.text import Text
 
+from callboard.actors.support import MOST_NODES
 from callboard.cli.fetching import source_refusal
 from callboard.cli.live import Lines
 from callboard.cli.output import Output, Refusal, refusal
@@ -19,7 +20,6 @@ from callboard.definition.diagnostics import Diagnostic
 from callboard.definition.split import scaled
 from callboard.live import Observer
 from callboard.report.text import print_hanging, printable
-from callboard.running import MOST_NODES
 from callboard.simulation.aside import aside
 from callboard.simulation.expectation import Mismatch
 from callboard.simulation.judgement import Complaint, Judgement, judge

@@ -23,9 +23,9 @@ from callboard.cli.ruin import print_casualties, ruin_json
 from callboard.cli.trace import Log, opened
 from callboard.events import Event, RunEnded, RunStarted
 from callboard.live import Observer
-from callboard.report import document, summary
+from callboard.report import document
 from callboard.report.record import Recorder
-from callboard.report.text import MOST_ROWS
+from callboard.report.text import MOST_ROWS, summary
 from callboard.simulation import Seeds
 from callboard.simulation.aside import aside
 from callboard.simulation.casualty import blows, kill_each

@@ -6,6 +6,7 @@ from typing import get_args
 import click
 from attrs import evolve
 
+from callboard.actors.support import MOST_NODES
 from callboard.cli.application import output, verb
 from callboard.cli.fetching import fetched, fetching
 from callboard.cli.gate import refused
@@ -19,7 +20,6 @@ from callboard.definition.split import scaled
 from callboard.flow.check import check
 from callboard.flow.extraction import extract
 from callboard.flow.proof import Semantics
-from callboard.running import MOST_NODES
 from callboard.simulation import (
     Faults,
     Model,

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_HELD = (signal.SIGINT, *_ENDINGS)
 
 
 def prepare() -> None:
@@ -29,6 +30,16 @@ def prepare() -> None:
     for number in _ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # what nohup does
             signal.signal(number, _interrupt)
+
+
+def hold_signals() -> None:
+    """Have signals that end callboard wait: who handles them takes a moment to be loaded."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+
+
+def accept_signals() -> None:
+    """Let them come; what has been sent meanwhile comes at once, as KeyboardInterrupt."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
 
 
 def abandon_output() -> None:

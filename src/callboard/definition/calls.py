@@ -20,6 +20,9 @@ PROTOCOLS = (MULTINODE, LXC, VLAND, XNBD)
 START = "lava_start"
 """The message ID that lets delayed jobs begin (LAVA: lava-start)."""
 
+DEPLOY_VLANS = "deploy_vlans"
+"""The request that makes a job's VLANs: its calls have the VLANs' names for message IDs."""
+
 MESSAGE_LIMIT = 65_534
 """Characters of a whole message in LAVA, which sends it as JSON."""
 
@@ -29,7 +32,7 @@ _ENVELOPE = 512
 _REQUESTS: Mapping[str, tuple[str, ...]] = {
     MULTINODE: ("lava-send", "lava-wait", "lava-wait-all", "lava-sync", "lava-start"),
     LXC: ("pre-os-command", "pre-power-command"),
-    VLAND: ("deploy_vlans",),
+    VLAND: (DEPLOY_VLANS,),
     XNBD: ("set_port",),
 }
 
@@ -44,17 +47,17 @@ AT_THE_END = frozenset({"lava-multinode-overlay", "lava-vland-overlay"})
 
 
 def calls_before(action: PipelineAction) -> tuple[Call, ...]:
-    """The MultiNode calls that an action makes before its own work and its children."""
+    """The calls to the group that an action makes before its own work and its children."""
     return tuple(call for call in _own(action) if not _is_late(action, call))
 
 
 def calls_after(action: PipelineAction) -> tuple[Call, ...]:
-    """The MultiNode calls that an action makes when it has succeeded."""
+    """The calls to the group that an action makes when it has succeeded."""
     return tuple(call for call in _own(action) if _is_late(action, call))
 
 
 def _own(action: PipelineAction) -> Sequence[Call]:
-    return [call for call in action.calls if call.protocol == MULTINODE]
+    return [call for call in action.calls if call.protocol in (MULTINODE, VLAND)]
 
 
 def _is_late(action: PipelineAction, call: Call) -> bool:

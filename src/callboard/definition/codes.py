@@ -278,7 +278,8 @@ CB130 VLANs without group
 CB131 role without VLAN
     `lava-vland` lists every role of the group.
 CB132 several nodes on a VLAN role
-    With `lava-vland` each role has `count: 1`.
+    With `lava-vland` LAVA wants `count: 1` of each role. Here all nodes of a role are in its
+    VLANs.
 CB133 bad VLAN name
     Letters, digits and `_`.
 CB134 short form of a VLAN
@@ -402,6 +403,22 @@ CB192 bad address
 CB193 bad key of ssh
     `identity_file` names a private key, and `host_key` is a public one: its type, and its text
     in base64. Several of them make a list.
+CB194 bad network interface
+    `interfaces` of a device is a map of labels. Each has `tags`, `mac` and `sysfs`, and `switch`
+    and `port` where it is plugged into a switch. The helpers `lava-vland-*` print them in lines,
+    so that labels are short words, and addresses and paths complete.
+CB195 bad socket of an interface
+    `switch` is the name or address by which VLANd knows the switch, `port` the number of the port
+    on it. Both belong together. An interface with tags is moved between VLANs: on machines that
+    callboard doesn't make, by the switch that it is plugged into.
+CB196 two interfaces on one port
+    A port of a switch has one cable. Moving it would move the other device too.
+CB197 hardware address twice
+    Tests look for an interface by its hardware address, and switches forward by it.
+CB198 bad address of VLANd
+    `vland` has the `host` where the daemon runs, a host name or an IP address, and its `port`.
+CB199 nobody moves the ports
+    Interfaces name switches, but the devices file no `vland`. Jobs without VLANs don't mind.
 CB200 bad duration
     Models and faults give times as numbers of seconds, or as one distribution:
     `{uniform: [low, high]}`, `{normal: [mean, deviation]}`, `{exponential: mean}`,
@@ -455,6 +472,69 @@ CB230 no recording
 CB231 recording of another group
     A replay needs at least one recorded node of every role. Roles may have other counts than in
     the run, but their names are the same.
+CB232 alone on a VLAN
+    A VLAN connects the nodes that use it. With one of them there is nobody to talk to; most often
+    the VLAN has another name in another role.
+CB233 VLAN never deployed
+    VLANs are made, and interfaces moved into them, when an action makes the request
+    `deploy_vlans`. A role that never makes it stays out of its VLANs.
+CB234 VLANs deployed twice
+    A job's VLANs stay until it ends. LAVA makes them anew at a second `deploy_vlans`, and forgets
+    to delete the first.
+CB235 VLAN that nobody makes
+    Of the roles that use a VLAN the first creates it and tells the others, which wait for that
+    message in their `deploy_vlans`. If the first never makes the request, they wait until their
+    limit, and fail.
+CB236 message named like a VLAN
+    Who creates a VLAN sends a message of its name, with `vlan_name` and `vlan_tag`. Another message
+    of that ID may be taken for it: then a node finds no VLAN in it.
+CB237 helper of VLANs without VLANs
+    `lava-vland-self`, `lava-vland-names` and `lava-vland-tags` are there only on nodes whose
+    role has VLANs in `lava-vland`.
+CB240 bad network
+    A network of a group has addresses that nobody outside of it has: private ones for IPv4 (at
+    least eight), unique local ones for IPv6 (64 bits for the nodes). None need be given: what is
+    free on this machine is taken.
+CB241 VLANs in the machine's network
+    Interfaces that can be moved between VLANs need a network that the group has to itself, which
+    it has unless `network: host` or `--network host` says otherwise.
+CB242 no network of the group here
+    Nodes get a network of their own with the tool `ip` and, as an ordinary user, in user
+    namespaces. `callboard doctor` says what this machine lacks.
+CB243 network is too small
+    The range of addresses has fewer than the group needs, or the group has more nodes than one
+    bridge takes. Name a larger range as `ipv4` of `network` in the devices file.
+CB244 network needs throw-away nodes
+    With `--no-sandbox` nodes are shells on the machine itself, in its network.
+CB245 no interface for a VLAN
+    A device serves a role only if each of the role's VLANs finds an interface of its own there,
+    with all of its tags. Interfaces without tags are primary: no VLAN takes one.
+CB246 VLANs of a guest
+    A guest is a login on its host, with no network interface of its own. `lava-vland` lists it
+    without a VLAN.
+CB247 nobody moves the ports of a VLAN
+    The interfaces for it are plugged into switches, and the devices file names no `vland` that
+    moves their ports.
+CB248 divided VLAN
+    Some of its nodes are plugged into switches, and some are made on this machine, where a VLAN
+    is a bridge. Nothing connects the two.
+CB260 quantity can't be read
+    A duration, share, rate or size is a number with its unit, such as `20ms`, `1%`, `10Mbit` or
+    `10MB`, and lies within what makes sense.
+CB261 link without ends
+    A rule for links names a role, `{role: client}`, whose nodes' links are meant, or two roles,
+    `{between: [client, server]}`. Both may be the same one: the links among its nodes.
+CB262 contradictory conditions of a link
+    A link that is cut has no other conditions, jitter is at most the delay that it is about, and
+    what holds for the same links stands in one rule.
+CB263 link of an unknown role
+    A rule for links names a role that the definition doesn't have, so it would do nothing.
+CB264 fault of rehearsals alone
+    In a real run only the links between nodes can be made to suffer, by `cut`, `impair` and
+    `heal`, and only at a moment that a run comes to. `callboard simulate` rehearses the rest.
+CB265 link outside of the group's network
+    Only nodes in the network of the group have links that can be cut, slow or lossy: local nodes
+    and containers with `network: group` or `--network group`.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -483,10 +563,11 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-RUN_CODES = frozenset(f"CB{number}" for number in (*range(100, 118), 230, 231))
+_RUN = (*range(100, 118), 230, 231, *range(241, 246), 247, 248, 264, 265)
+RUN_CODES = frozenset(f"CB{number}" for number in _RUN)
 """Those that only appear when a command is carried out, not when a definition is read."""
 
-FLOW_CODES = frozenset(f"CB{number}" for number in range(160, 186))
+FLOW_CODES = frozenset(f"CB{number}" for number in (*range(160, 186), *range(232, 238)))
 """Those of the flow of a group (`callboard.flow.diagnosis`), not of its definition."""
 
 REHEARSAL_CODES = frozenset(f"CB{number}" for number in range(200, 230))

@@ -22,7 +22,13 @@ def read_vlans(protocol: Section, roles: Roles) -> tuple[VlanInterface, ...]:
         roles.known(protocol, name, key, "`lava-vland`")
         section = protocol.section_of(node, f"`lava-vland` of role `{name[:60]}`", name)
         if section is not None:
-            interfaces.extend(_read_role(section, name))
+            found = _read_role(section, name)
+            role = roles.roles.get(name)
+            if found and role is not None and role.connection is not None:
+                message = f"role `{name}` logs in on its host, and can't be in a VLAN itself"
+                hint = f"write `{name}: {{}}`, and list the VLANs of its host"
+                protocol.error("CB246", key, message, hint)
+            interfaces.extend(found)
     for role in roles.roles.values():
         if role.name not in protocol:
             message = f"role `{role.name}` is missing in `lava-vland`"
@@ -30,9 +36,13 @@ def read_vlans(protocol: Section, roles: Roles) -> tuple[VlanInterface, ...]:
             protocol.error("CB131", protocol.node, message, hint)
         elif role.count != 1:
             section = roles.sections[role.name]
-            message = f"role `{role.name}` has `count: {role.count}`, but `lava-vland` wants 1"
-            hint = "make a role of each node"
-            section.error("CB132", section.get("count") or section.node, message, hint)
+            message = (
+                f"role `{role.name}` has `count: {role.count}`, but `lava-vland` of LAVA wants 1"
+            )
+            hint = (
+                "make a role of each node, if it is to run there: here all of them are in its VLANs"
+            )
+            section.warning("CB132", section.get("count") or section.node, message, hint)
     return tuple(interfaces)
 
 

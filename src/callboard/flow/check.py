@@ -76,4 +76,4 @@ def check(definition: Definition, semantics: Semantics = "documented") -> Verdic
 def _told(stuck: Stuck) -> str:
     where = stuck.call.where
     place = f"{where.file}:{where.line}:{where.column}"
-    return f"{stuck.role or 'the job'} waits in `{stuck.call.written}` ({place}): {stuck.reason}"
+    return f"{stuck.role or 'the job'} waits in `{stuck.call.shown}` ({place}): {stuck.reason}"

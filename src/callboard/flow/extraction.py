@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
-from callboard.definition.calls import START, calls_after, calls_before
+from callboard.definition.calls import DEPLOY_VLANS, START, calls_after, calls_before
+from callboard.definition.deployment import VLAN_ID, VLAN_TAG, making_roles
 from callboard.definition.model import (
     Block,
     Definition,
@@ -13,13 +14,14 @@ from callboard.definition.model import (
     Place,
     Plain,
     TestSource,
+    VlanInterface,
 )
 from callboard.definition.model import Call as WrittenCall
 from callboard.definition.pipeline import pipeline
 from callboard.definition.source import Source, decode, read_source
 from callboard.definition.split import split
 from callboard.events import CallName, Where
-from callboard.flow.program import Call, Item, Leave, Program, Scope, Unseen, Word
+from callboard.flow.program import UNKNOWN, Call, Item, Leave, Program, Scope, Unseen, Word
 from callboard.flow.shell import Files, Surroundings, TestText, test_scope
 from callboard.flow.shell.known import CALLS
 from callboard.flow.shell.script import Script
@@ -67,6 +69,7 @@ class _Reader:
         self._definition = definition
         self._hidden = frozenset({*definition.secrets.values(), *definition.hidden})
         self._counts = {role.name: role.count for role in definition.roles}
+        self._makers = making_roles(definition)
         self.sources: dict[str, Source] = {}
         own = decode(definition.masked_text or definition.text, definition.file)
         if isinstance(own, Source):
@@ -106,7 +109,8 @@ class _Reader:
     def _action(
         self, job: NodeJob, action: PipelineAction, indices: Mapping[Place, int]
     ) -> Iterator[Item]:
-        yield from (_call(job, action, call) for call in calls_before(action))
+        for call in calls_before(action):
+            yield from self._calls(job, action, call)
         if action.name in _TEST_SHELLS and action.block is not None:
             yield from self._tests(job, action.block, indices)
         if action.name == "lava-test-interactive" and action.block is not None:
@@ -115,7 +119,16 @@ class _Reader:
             yield Unseen("interactive tests are not read", where)
         for child in action.children:
             yield from self._action(job, child, indices)
-        yield from (_call(job, action, call) for call in calls_after(action))
+        for call in calls_after(action):
+            yield from self._calls(job, action, call)
+
+    def _calls(self, job: NodeJob, action: PipelineAction, call: WrittenCall) -> Iterator[Item]:
+        if call.request != DEPLOY_VLANS:
+            yield _call(job, action, call)
+            return
+        role = job.role.name if job.role else ""
+        for vlan in job.vlans:
+            yield _deployed(vlan, action, call, makes=self._makers.get(vlan.vlan) == role)
 
     def _tests(self, job: NodeJob, block: Block, indices: Mapping[Place, int]) -> Iterator[Item]:
         environment = {name: _shown(value) for name, value in job.environment.items()}
@@ -125,6 +138,7 @@ class _Reader:
             {name: value for name, value in environment.items() if value is not None},
             job.wait_limit_s,
             self._hidden,
+            bool(job.vlans),
         )
         failed: list[Leave] = []
         for source in block.definitions:
@@ -189,6 +203,27 @@ def _call(job: NodeJob, action: PipelineAction, written: WrittenCall) -> Call:
         roles=written.roles if starts else None,
         data=tuple((key, Word.of(value or "")) for key, value in (written.message or {}).items()),
         limit_s=None if name == "send" else limit_s,
+    )
+
+
+def _deployed(
+    vlan: VlanInterface, action: PipelineAction, written: WrittenCall, *, makes: bool
+) -> Call:
+    """What `deploy_vlans` asks of the group for one VLAN: its maker tells the others of it.
+
+    Of several nodes of the making role only the first makes it. But all come to the request
+    on the same way, so whether the calls return does not depend on which of them sends.
+    """
+    place = written.place
+    keys = (VLAN_ID, VLAN_TAG) if makes else ()
+    return Call(
+        "send" if makes else "wait",
+        Word.of(vlan.vlan),
+        Where(place.file, place.line, place.column, f"{DEPLOY_VLANS} {vlan.vlan}"),
+        f"{action.level} {action.name}",
+        data=tuple((key, UNKNOWN) for key in keys),
+        limit_s=None if makes else written.timeout_s or action.connection_s,
+        deploys=True,
     )
 
 

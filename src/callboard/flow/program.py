@@ -10,6 +10,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from callboard.definition.calls import DEPLOY_VLANS
 from callboard.events import CallName, Where, as_written
 
 INSTALLATION = "install"
@@ -113,6 +114,7 @@ class Call:
         refused: What makes the call fail at once, whatever the others do; None if nothing does.
         reason: Why it is refused, in words.
         surplus: Words behind those that it has a use for.
+        deploys: Whether `deploy_vlans` makes it: the ID is then the name of a VLAN.
         ends: Whether its failure ends the shell that makes it.
         otherwise: What is done instead of what follows up to the end of its scope, or only before
             it, where it fails; None if nothing is.
@@ -130,6 +132,7 @@ class Call:
     refused: Refused | None = None
     reason: str | None = None
     surplus: tuple[str, ...] = ()
+    deploys: bool = False
     ends: bool = field(default=True, eq=False, repr=False)
     otherwise: tuple["Item", ...] | None = field(default=None, eq=False, repr=False)
 
@@ -148,6 +151,11 @@ class Call:
         """The call as one writes it, e.g. `lava-wait-all ready server`."""
         role = None if self.role is None else str(self.role)
         return as_written(self.call, str(self.id), role, self.roles)
+
+    @property
+    def shown(self) -> str:
+        """The call as a reader finds it: `deploy_vlans vlan_one` where that request makes it."""
+        return f"{DEPLOY_VLANS} {self.id}" if self.deploys else self.written
 
 
 @frozen

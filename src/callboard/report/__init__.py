@@ -6,12 +6,13 @@
     jobs/<id>/definition.yaml  the job of one node
     jobs/<id>/output.yaml      its log, in LAVA's form
     junit.xml                  for CI systems
+
+What is printed of a run is in `text`, apart, so that what prints nothing needs no rich.
 """
 
 from callboard.report.derivation import ReportError, derive
 from callboard.report.document import document, schema
 from callboard.report.record import Case, Job, Run, fold
-from callboard.report.text import summary
 
 __all__ = [
     "Case",
@@ -22,5 +23,4 @@ __all__ = [
     "document",
     "fold",
     "schema",
-    "summary",
 ]

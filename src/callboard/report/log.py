@@ -17,12 +17,18 @@ from callboard.events import (
     Failure,
     JobEnded,
     JobResult,
+    LinksChanged,
     Message,
+    PortMoved,
+    PortRestored,
     TestCaseResult,
     TestRunEnded,
     TestRunStarted,
+    VlanCreated,
+    VlanDeleted,
     WaitHopeless,
 )
+from callboard.report.links import links_text
 
 LONGEST_MESSAGE = 100_000
 """Characters from which a message is replaced by a note (LAVA: log)."""
@@ -101,6 +107,10 @@ def entries(event: Event, first: int | None, last: int | None) -> Iterator[Entry
             yield Entry(time_s, "results", _case_result(body, first, last))
         case WaitHopeless():
             yield Entry(time_s, "warning", body.text)
+        case LinksChanged():
+            yield Entry(time_s, "info", links_text(body))
+        case VlanCreated() | PortMoved() | PortRestored() | VlanDeleted():
+            yield Entry(time_s, "info", body.text)
         case CallAnswered(result="fail" | "unknown"):
             yield Entry(time_s, "error", body.reason or "the call failed")
         case JobResult():

@@ -16,6 +16,7 @@ from callboard.events import (
     JobEnded,
     JobResult,
     JobStarted,
+    LinksChanged,
     Result,
     RunEnded,
     RunStarted,
@@ -197,6 +198,9 @@ class Recorder:
                 self._ended = event.body
             case JobCreated():
                 self._jobs[event.body.job] = _OpenJob(event.body)
+            case LinksChanged(ends=ends):
+                for number in sorted({job for end in ends for job in end} & self._jobs.keys()):
+                    self._add(self._jobs[number], event)
             case _:
                 job = self._jobs.get(getattr(event.body, "job", -1))
                 if job is not None:

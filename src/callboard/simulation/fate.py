@@ -15,10 +15,14 @@ from callboard.simulation.faults import (
     AtStep,
     AtTime,
     Crash,
+    Cut,
     Delay,
     Fault,
     Hang,
+    Heal,
+    Impair,
     Kill,
+    LinkFault,
     Moment,
     Noise,
     Partition,
@@ -46,6 +50,10 @@ class Victim(Protocol):
 
     def reboot(self, takes_s: float) -> None:
         """Lose what runs, and be back after so many seconds."""
+        ...
+
+    def relink(self, fault: LinkFault, lasts_s: float | None) -> None:
+        """Have something happen to the node's links for so many seconds, with None for good."""
         ...
 
     def disturb(self, disturbance: Disturbance, lasts_s: float | None) -> None:
@@ -80,14 +88,18 @@ class NodeFate:
     def befall(self, victim: Victim) -> None:
         """From now on the faults befall a device; the rehearsal begins."""
         self._victim = victim
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on the faults strike."""
         for fault in self._faults:
             if isinstance(fault, Refuse):
                 continue
             match fault.at:
                 case None:
-                    self._strike(fault)
+                    self.strike(fault)
                 case AtTime(time):
-                    self.later(time.draw(self._random), partial(self._strike, fault))
+                    self.later(time.draw(self._random), partial(self.strike, fault))
                 case moment:
                     self._pending.append(_Pending(fault, moment, moment.occurrence))
 
@@ -137,28 +149,34 @@ class NodeFate:
             pending.left -= 1
             if not pending.left:
                 self._pending.remove(pending)
-                self._strike(pending.fault)
+                self.strike(pending.fault)
                 struck = True
         return struck
 
-    def _strike(self, fault: Fault) -> None:
+    def strike(self, fault: Fault) -> None:
+        """It happens now."""
         victim = self._victim
         assert victim is not None, "the rehearsal has begun"
         match fault:
             case Kill():
                 victim.kill()
             case Hang(lasts=lasts):
-                victim.hang(self._drawn(lasts))
+                victim.hang(self.drawn(lasts))
             case Reboot(takes=takes):
                 victim.reboot(takes.draw(self._random))
             case Slow(factor=factor, lasts=lasts):
-                victim.slow(factor, self._drawn(lasts))
+                victim.slow(factor, self.drawn(lasts))
             case Noise() | Delay() | Partition():
-                victim.disturb(fault, self._drawn(fault.lasts))
+                victim.disturb(fault, self.drawn(fault.lasts))
+            case Cut(lasts=lasts) | Impair(lasts=lasts):
+                victim.relink(fault, self.drawn(lasts))
+            case Heal():
+                victim.relink(fault, None)
             case Crash() | Refuse():
                 raise TypeError(f"{fault!r} befalls no running device")
             case _:
                 assert_never(fault)
 
-    def _drawn(self, lasts: Distribution | None) -> float | None:
+    def drawn(self, lasts: Distribution | None) -> float | None:
+        """For how many seconds it lasts, None for good."""
         return None if lasts is None else lasts.draw(self._random)

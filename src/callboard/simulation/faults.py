@@ -6,13 +6,24 @@ from typing import Literal, get_args
 
 from attrs import field, frozen
 
+from callboard.definition.links import Conditions
 from callboard.definition.model import Place
 from callboard.definition.source import Source
 from callboard.simulation.distribution import Distribution, Fixed, Uniform
 from callboard.simulation.pattern import Pattern
 
 DrawnKind = Literal[
-    "kill", "hang", "reboot", "slow", "lose", "duplicate", "reorder", "delay", "partition", "refuse"
+    "kill",
+    "hang",
+    "reboot",
+    "slow",
+    "lose",
+    "duplicate",
+    "reorder",
+    "delay",
+    "partition",
+    "cut",
+    "refuse",
 ]
 """What can be drawn: everything that happens to a single node."""
 
@@ -189,6 +200,41 @@ class Partition:
 
 
 @frozen(kw_only=True)
+class LinkFault:
+    """Something happens to links between nodes; messages to the coordinator don't go over these.
+
+    Attributes:
+        targets: Nodes; to each it happens on its own, at its moment.
+        between: The nodes at the other ends; empty for all links of the targets.
+    """
+
+    targets: Targets
+    between: Targets = ()
+    at: Moment | None = None
+    place: Place
+
+
+@frozen(kw_only=True)
+class Cut(LinkFault):
+    """They carry nothing; after `lasts` seconds they do again, with None never."""
+
+    lasts: Distribution | None = None
+
+
+@frozen(kw_only=True)
+class Impair(LinkFault):
+    """They are worse, by `conditions` on top of what they are; `lasts` as in `Cut`."""
+
+    conditions: Conditions
+    lasts: Distribution | None = None
+
+
+@frozen(kw_only=True)
+class Heal(LinkFault):
+    """Nothing counts any more that has happened to them before."""
+
+
+@frozen(kw_only=True)
 class Crash:
     """The coordinator is gone; after `lasts` seconds it is back from its log, with None never."""
 
@@ -211,7 +257,20 @@ class Refuse:
 
 
 Fault = (
-    Kill | Hang | Reboot | Slow | Lose | Duplicate | Reorder | Delay | Partition | Crash | Refuse
+    Kill
+    | Hang
+    | Reboot
+    | Slow
+    | Lose
+    | Duplicate
+    | Reorder
+    | Delay
+    | Partition
+    | Cut
+    | Impair
+    | Heal
+    | Crash
+    | Refuse
 )
 
 
@@ -284,5 +343,7 @@ def _drawn(kind: DrawnKind, targets: Targets, at: AtTime, place: Place) -> Fault
             return Delay(targets=targets, at=at, by=_DELAY, place=place)
         case "partition":
             return Partition(targets=targets, at=at, lasts=_CUT_OFF, place=place)
+        case "cut":
+            return Cut(targets=targets, at=at, lasts=_CUT_OFF, place=place)
         case "refuse":
             return Refuse(targets=targets, place=place)

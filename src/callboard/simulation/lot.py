@@ -5,7 +5,7 @@ from random import Random
 
 from attrs import evolve
 
-from callboard.simulation.faults import Crash, Draw, Fault, Faults, Target
+from callboard.simulation.faults import Crash, Draw, Fault, Faults, LinkFault, Target
 
 
 def settled(faults: Faults, counts: Mapping[str, int], seed: int) -> Sequence[Fault]:
@@ -27,8 +27,16 @@ def settled(faults: Faults, counts: Mapping[str, int], seed: int) -> Sequence[Fa
             case _:
                 targets = tuple(_meant(rule.targets, counts, random))
                 if targets:
-                    found.append(evolve(rule, targets=targets))
+                    found.append(_with_ends(evolve(rule, targets=targets), counts, random))
     return found
+
+
+def _with_ends(fault: Fault, counts: Mapping[str, int], random: Random) -> Fault:
+    if not isinstance(fault, LinkFault) or not fault.between:
+        return fault
+    # With nobody at the other end it happens to no link, rather than to all of them.
+    between = tuple(_meant(fault.between, counts, random)) or fault.targets
+    return evolve(fault, between=between)
 
 
 def _drawn(rule: Draw, counts: Mapping[str, int], random: Random) -> Iterator[Fault]:

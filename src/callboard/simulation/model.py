@@ -6,10 +6,27 @@ from random import Random
 
 from attrs import field, frozen
 
+from callboard.definition.links import Link
 from callboard.definition.model import Place
 from callboard.definition.source import Source
 from callboard.simulation.distribution import NONE, Distribution
 from callboard.simulation.pattern import Pattern
+
+
+@frozen
+class Transfer:
+    """What a step sends to other nodes, or fetches from them, over the group's network.
+
+    It takes the size divided by what the slowest of the links carries, `rate * (1 - loss)`, and
+    the delay of one packet; the other nodes are asked for nothing.
+
+    Attributes:
+        to: The role of the nodes at the other ends; all of them but the node itself.
+        size_bytes: How much goes over each of the links.
+    """
+
+    to: str
+    size_bytes: int
 
 
 @frozen
@@ -19,10 +36,12 @@ class Behaviour:
     Attributes:
         takes: How long it takes, None where no rule says it.
         fails: How likely it is to fail, from 0 to 1; None where no rule says it.
+        transfers: What it needs of the network, on top of its time; None for nothing.
     """
 
     takes: Distribution | None = None
     fails: float | None = None
+    transfers: Transfer | None = None
 
 
 @frozen
@@ -83,6 +102,7 @@ class StepRule:
     role: str | None = None
     takes: Distribution | None = None
     fails: float | None = None
+    transfers: Transfer | None = None
     places: Mapping[str, Place] = field(factory=dict[str, Place], eq=False, repr=False)
 
     def means(self, text: str) -> bool:
@@ -157,6 +177,7 @@ class Model:
         conditions: Which ways are taken.
         loops: How often loops turn.
         latency: How long a message is under way between a node and the coordinator.
+        links: What the links between nodes are like.
         source: The file, None for a model that is in none.
     """
 
@@ -165,6 +186,7 @@ class Model:
     conditions: tuple[ConditionRule, ...] = ()
     loops: tuple[LoopRule, ...] = ()
     latency: Distribution = NONE
+    links: tuple[Link, ...] = ()
     source: Source | None = field(default=None, eq=False, repr=False)
     _actions: dict[tuple[str, str], Behaviour] = field(
         factory=dict, init=False, eq=False, repr=False
@@ -229,9 +251,11 @@ def _meant(wanted: str | None, role: str) -> bool:
 
 
 def _together(rules: Iterable[ActionRule | StepRule]) -> Behaviour:
-    """What the rules say together: the last word on each of time and failure counts."""
-    takes, fails = None, None
+    """What the rules say together: the last word on each of its parts counts."""
+    takes, fails, transfers = None, None, None
     for rule in rules:
         takes = takes if rule.takes is None else rule.takes
         fails = fails if rule.fails is None else rule.fails
-    return Behaviour(takes, fails)
+        if isinstance(rule, StepRule) and rule.transfers is not None:
+            transfers = rule.transfers
+    return Behaviour(takes, fails, transfers)

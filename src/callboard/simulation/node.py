@@ -12,11 +12,13 @@ from callboard.definition.model import NodeJob, PipelineAction
 from callboard.flow.program import Scope
 from callboard.simulation.clock import DeviceClock
 from callboard.simulation.fate import NodeFate
+from callboard.simulation.faults import LinkFault
 from callboard.simulation.network import Disturbance, Line
 from callboard.simulation.script import Surroundings
 from callboard.simulation.shell import Shell
 from callboard.simulation.tempo import Passage, Tempo
 from callboard.simulation.vocabulary import Vocabulary
+from callboard.simulation.wires import Plug
 
 _ENDING = frozenset({"finalize", "power-off", "read-feedback"})
 """Actions that go on without the device."""
@@ -32,6 +34,7 @@ class SimulatedNode:
         vocabulary: What words may be that only the run knows.
         fate: What befalls it.
         random: What is drawn for it.
+        plug: Where it is plugged into the group's network.
         line: What its messages go over, None where nothing ever disturbs them.
 
     Attributes:
@@ -48,6 +51,7 @@ class SimulatedNode:
         vocabulary: Vocabulary,
         fate: NodeFate,
         random: Random,
+        plug: Plug,
         line: Line | None = None,
     ) -> None:
         self._role = job.role.name if job.role else ""
@@ -57,7 +61,8 @@ class SimulatedNode:
         self._fate = fate
         self._random = random
         self.line = line
-        self._around = Surroundings(self._role, tempo, vocabulary, random, fate)
+        self._plug = plug
+        self._around = Surroundings(self._role, tempo, vocabulary, random, fate, plug)
         self._clock = DeviceClock()
         self._overlays: dict[str, Overlay] = {}
         self._shells: list[Shell] = []
@@ -178,6 +183,10 @@ class SimulatedNode:
             shell.stop()
         self._down = True
         self._fate.later(takes_s, self._return)
+
+    def relink(self, fault: LinkFault, lasts_s: float | None) -> None:
+        """Have something happen to its links for so many seconds, with None for good."""
+        self._plug.suffer(fault, lasts_s)
 
     def disturb(self, disturbance: Disturbance, lasts_s: float | None) -> None:
         """Have its messages disturbed for so many seconds, with None to the end."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from enum import Enum
+from typing import Protocol
 
 
 class Need(Enum):
@@ -11,9 +12,17 @@ class Need(Enum):
     OTHERS = "the end of what it has put into the background"
 
 
-Step = float | Need | None
-"""What a process waits for before it goes on: seconds, something that others do, or, with None,
-only that the device lets it."""
+class Awaited(Protocol):
+    """Something that goes on outside of the device."""
+
+    def begin(self, ended: Callable[[bool], None]) -> None:
+        """Begin it; `ended` is told whether it was a success."""
+        ...
+
+
+Step = float | Need | Awaited | None
+"""What a process waits for before it goes on: seconds, something that others do, something that
+goes on outside of the device, or, with None, only that the device lets it."""
 
 Course = Generator[Step, bool, int]
 """What a process does; it is sent whether what it has waited for was a success."""
@@ -67,10 +76,16 @@ class Process:
             if isinstance(step, Need):
                 self.needs = step
                 return
+            if not (step is None or isinstance(step, int | float)):
+                step.begin(self._come)
+                return
             if step is None or step > 0:
                 self._after(step or 0.0, self._pass)
                 return
             go = lambda: self._course.send(True)  # noqa: E731 - no time has passed
+
+    def _come(self, success: bool) -> None:
+        self._after(0.0, lambda: self.resume(success=success))
 
     def _pass(self) -> None:
         self._advance(lambda: self._course.send(True))

@@ -12,6 +12,7 @@ from callboard.actors.support import unserved
 from callboard.definition import load
 from callboard.definition.devices import LocalLimits
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
+from callboard.definition.links_reading import unknown_ends
 from callboard.definition.model import Definition, Place
 from callboard.definition.split import scaled
 from callboard.flow.check import GroupRefused, Verdict, check
@@ -22,6 +23,7 @@ from callboard.report.text import explain
 from callboard.simulation.aside import alone
 from callboard.simulation.cast import cast_of
 from callboard.simulation.expectation import Calls, Mismatch, compare
+from callboard.simulation.model import Model
 from callboard.simulation.reading import read_scenario
 from callboard.simulation.scenario import Scenario
 from callboard.simulation.simulate import SimulationResult, result
@@ -138,10 +140,21 @@ class Production:
             # Whatever drives a device, a rehearsal simulates it.
             usable = [evolve(each, means=LocalLimits()) for each in devices.devices]
             found = tuple(unserved(scaled(self.definition, counts), usable))
+            found += unknown_ends(devices.network.links, self.definition)
         if any(each.severity == "error" for each in found):
             raise DefinitionError(found)
         self.warnings += found
         self._validated = True
+
+    @property
+    def _model(self) -> Model:
+        """The scenario's model, with what its devices file says of links."""
+        scenario = self.scenario
+        if scenario.devices is None or not scenario.devices.network.links:
+            return scenario.model
+        return evolve(
+            scenario.model, links=(*scenario.devices.network.links, *scenario.model.links)
+        )
 
     @cached_property
     def stage(self) -> Stage:
@@ -150,7 +163,7 @@ class Production:
         scenario = self.scenario
         return Stage(
             self.definition,
-            scenario.model,
+            self._model,
             scenario.faults,
             tuple(scenario.counts.items()),
             scenario.semantics,

@@ -110,8 +110,9 @@ class Replay(Tempo):
         known = self.model.step(role, test, text)
         if known.fails is not None:
             whole_s = _whole_s(recorded) if known.takes is None else drawn.takes_s
-            return Passage(whole_s, drawn.fails)
-        return recorded if known.takes is None else _stretched(recorded, drawn.takes_s)
+            return Passage(whole_s, drawn.fails, transfers=known.transfers)
+        played = recorded if known.takes is None else _stretched(recorded, drawn.takes_s)
+        return evolve(played, transfers=known.transfers)
 
     def call(self, test: str, call: Call) -> Spoken:
         """As recorded; the words too, where the definition leaves them open."""

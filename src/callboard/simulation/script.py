@@ -26,8 +26,9 @@ from callboard.flow.program import (
     Unseen,
     Word,
 )
+from callboard.simulation.model import Transfer
 from callboard.simulation.printing import Printed, case_lines, printed, raised
-from callboard.simulation.process import Course, Need, Step
+from callboard.simulation.process import Awaited, Course, Need, Step
 from callboard.simulation.tempo import Tempo
 from callboard.simulation.vocabulary import Vocabulary
 
@@ -61,6 +62,14 @@ class Fate(Protocol):
         ...
 
 
+class Network(Protocol):
+    """The network that a device is in."""
+
+    def transmission(self, transfer: Transfer) -> Awaited:
+        """Something that goes over it, to the other ends."""
+        ...
+
+
 @frozen
 class Surroundings:
     """What a script has around it.
@@ -71,6 +80,7 @@ class Surroundings:
         vocabulary: What words may be that only the run knows.
         random: What is drawn for this device.
         fate: What befalls it.
+        network: The network that it is in.
     """
 
     role: str
@@ -78,6 +88,7 @@ class Surroundings:
     vocabulary: Vocabulary
     random: Random
     fate: Fate
+    network: Network
 
 
 class Host(Protocol):
@@ -242,7 +253,8 @@ class Script:
         if passage.said is None:
             said = printed([self._text(word) for word in report]) if report else Printed()
             yield passage.takes_s
-            self._end(failed=passage.fails or said.refused, ends=ends)
+            arrived = yield from self._transferred(passage.transfers)
+            self._end(failed=passage.fails or said.refused or not arrived, ends=ends)
             self._shell.print(*said.lines)
             return
         for each in passage.said:
@@ -251,7 +263,14 @@ class Script:
             if each.waits:
                 yield Need.ANSWER
         yield passage.takes_s
-        self._end(failed=passage.fails, ends=ends)
+        arrived = yield from self._transferred(passage.transfers)
+        self._end(failed=passage.fails or not arrived, ends=ends)
+
+    def _transferred(self, transfer: Transfer | None) -> Generator[Step, bool, bool]:
+        """Whether what a command needs of the network has gone over it."""
+        if transfer is None:
+            return True
+        return (yield self._around.network.transmission(transfer))
 
     def _end(self, *, failed: bool, ends: bool) -> None:
         """A command has ended."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from attrs import evolve, frozen
 
 from callboard.simulation.crew import Crew
-from callboard.simulation.faults import Crash, Draw, Fault, Faults, Target
+from callboard.simulation.faults import Crash, Draw, Fault, Faults, LinkFault, Target
 from callboard.simulation.lot import settled
 from callboard.simulation.search import first
 from callboard.simulation.trial import Finding, Scale, Stage, Trial
@@ -180,9 +180,13 @@ def _renumbered(fault: Fault, role: str, rules: Iterable[Fault]) -> Fault:
             return target
         return evolve(target, node=numbers.index(target.node) + 1)
 
+    if isinstance(fault, LinkFault):
+        fault = evolve(fault, between=tuple(map(moved, fault.between)))
     return evolve(fault, targets=tuple(map(moved, fault.targets)))
 
 
 def _nodes(fault: Fault, role: str) -> Iterator[int]:
     targets = () if isinstance(fault, Crash) else fault.targets
+    if isinstance(fault, LinkFault):
+        targets += fault.between
     return (each.node for each in targets if each.role == role and each.node is not None)

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from random import Random
 from typing import BinaryIO
@@ -10,11 +10,14 @@ from typing import BinaryIO
 from attrs import evolve, field, frozen
 
 from callboard.actors.coordinator import Patience
+from callboard.actors.drivers.switches import Switches
 from callboard.actors.group import Rules
 from callboard.actors.ledger import MemoryLedger
+from callboard.actors.links import Links
 from callboard.actors.messages import CoordinatorMessage
 from callboard.actors.placement import Placement
 from callboard.actors.semantics import DOCUMENTED, LAVA
+from callboard.actors.wiring import UNWIRED, made_for
 from callboard.definition import pipeline, split
 from callboard.definition.containers import name_of
 from callboard.definition.model import Definition, NodeJob, PipelineAction
@@ -31,7 +34,7 @@ from callboard.runtime import ActorRef, run_virtual
 from callboard.simulation.container import SimulatedContainer
 from callboard.simulation.distribution import NONE
 from callboard.simulation.fate import NodeFate
-from callboard.simulation.faults import Crash, Fault, Faults
+from callboard.simulation.faults import Crash, Draw, Fault, Faults, LinkFault
 from callboard.simulation.lot import settled
 from callboard.simulation.memory import rare_collections
 from callboard.simulation.model import Model
@@ -40,8 +43,10 @@ from callboard.simulation.node import SimulatedNode
 from callboard.simulation.part import Parts, parts_of
 from callboard.simulation.recording import Recording
 from callboard.simulation.replay import Replay
+from callboard.simulation.switches import SwitchModel
 from callboard.simulation.tempo import Tempo, pace
 from callboard.simulation.vocabulary import Vocabulary
+from callboard.simulation.wires import Plug, Wires, jobs_of
 
 _DRIVER = "simulated"
 _OF_WAITS = frozenset({CallMade, CallAnswered, WaitHopeless})
@@ -116,6 +121,7 @@ class Rehearsal:
         tempo: How long things take.
         faults: What goes wrong.
         semantics: The reading of the protocol.
+        switches: Makes what moves interfaces between the VLANs of a rehearsal.
     """
 
     definition: Definition
@@ -128,6 +134,7 @@ class Rehearsal:
     _vocabulary: Vocabulary = field(repr=False)
     _senders: Senders = field(repr=False)
     _parts: Mapping[int, Parts] = field(factory=dict[int, Parts], repr=False)
+    switches: Callable[[], Switches] = field(default=SwitchModel, repr=False)
 
     def run(self, seed: int, sinks: Iterable[Observer] = ()) -> Outcome:
         """Rehearse it once, in the thread that calls; it has no other event loop then.
@@ -143,12 +150,14 @@ class Rehearsal:
         group = str(uuid.UUID(int=_random(seed, "group").getrandbits(128), version=4))
         befallen = self._fates(seed)
         exchange = Exchange()
+        links = self._links()
+        wires = Wires(links, self._members)
         nodes = {
-            job.id: self._node(job, befallen.get(job.id, ()), exchange, seed)
+            job.id: self._node(job, befallen.get(job.id, ()), exchange, wires, seed)
             for job, _ in self.jobs
         }
         placements = tuple(
-            Placement(job, actions, f"{_DRIVER}-{number}", _DRIVER, node, _container(job, node))
+            _place(job, actions, number, node)
             for number, ((job, actions), node) in enumerate(
                 zip(self.jobs, nodes.values(), strict=True), start=1
             )
@@ -164,10 +173,20 @@ class Rehearsal:
             return coordinator if line is None else line.ref(coordinator)
 
         ledger = MemoryLedger if crashes else None
-        rules = Rules(self._senders, _PATIENCE, semantics, ledger, reach)
+        told = links if self._linked else None
+        rules = Rules(self._senders, _PATIENCE, semantics, ledger, reach, told)
         hopes = _Hopes()
         order = _random(seed, "order").randrange
-        opened = perform(self.definition, group, placements, (hopes, *sinks), rules, order=order)
+        switches = dict.fromkeys([vlan.vlan for vlan in self.definition.vlans], self.switches())
+        opened = perform(
+            self.definition,
+            group,
+            placements,
+            (hopes, *sinks),
+            rules,
+            order=order,
+            switches=switches,
+        )
         async with opened as live:
             for node in nodes.values():
                 node.begin()
@@ -178,7 +197,12 @@ class Rehearsal:
         return Outcome(seed, ended.status, code, ended.duration_s, hopes.lost)
 
     def _node(
-        self, job: NodeJob, faults: Sequence[Fault], exchange: Exchange, seed: int
+        self,
+        job: NodeJob,
+        faults: Sequence[Fault],
+        exchange: Exchange,
+        wires: Wires,
+        seed: int,
     ) -> SimulatedNode:
         role = job.role.name if job.role else ""
         tempo, parts = self.tempo, self._parts.get(job.id)
@@ -193,6 +217,7 @@ class Rehearsal:
             self._vocabulary,
             NodeFate(faults, _random(seed, f"fate {job.id}")),
             _random(seed, f"node {job.id}"),
+            Plug(wires, job.id, _random(seed, f"link {job.id}")),
             line,
         )
 
@@ -202,26 +227,52 @@ class Rehearsal:
         crashes = any(isinstance(rule, Crash) for rule in self.faults.rules)
         return crashes or self.tempo.model.latency != NONE
 
+    @property
+    def _members(self) -> Mapping[str, Sequence[int]]:
+        """The jobs of each role, in the order of the split."""
+        roles: dict[str, list[int]] = {}
+        for job, _ in self.jobs:
+            roles.setdefault(job.role.name if job.role else "", []).append(job.id)
+        return roles
+
+    def _links(self) -> Links:
+        roles = {job.id: job.role.name if job.role else "" for job, _ in self.jobs}
+        return Links(roles, self.tempo.model.links)
+
+    @property
+    def _linked(self) -> bool:
+        """Whether anything is to be told of links."""
+        kinds = (rule.kinds if isinstance(rule, Draw) else () for rule in self.faults.rules)
+        drawn = any("cut" in each for each in kinds)
+        meant = any(isinstance(rule, LinkFault) for rule in self.faults.rules)
+        return drawn or meant or bool(self.tempo.model.links)
+
     def _fates(self, seed: int) -> Mapping[int, list[Fault]]:
         """The faults of each job that has any."""
         if not self.faults.rules:
             return {}
-        roles: dict[str, list[int]] = {}
-        for job, _ in self.jobs:
-            roles.setdefault(job.role.name if job.role else "", []).append(job.id)
+        roles = self._members
         counts = {role: len(members) for role, members in roles.items()}
         befallen: dict[int, list[Fault]] = {}
         for fault in settled(self.faults, counts, seed):
-            for member in dict.fromkeys(_suffering(fault, roles)):
+            for member in () if isinstance(fault, Crash) else jobs_of(fault.targets, roles):
                 befallen.setdefault(member, []).append(fault)
         return befallen
 
 
-def _suffering(fault: Fault, roles: Mapping[str, Sequence[int]]) -> Iterator[int]:
-    """The jobs that a fault befalls; one that two of its targets mean is there twice."""
-    for target in () if isinstance(fault, Crash) else fault.targets:
-        members, node = roles.get(target.role, ()), target.node
-        yield from members if node is None else members[node - 1 : node]
+def _place(
+    job: NodeJob, actions: tuple[PipelineAction, ...], number: int, node: SimulatedNode
+) -> Placement:
+    device = f"{_DRIVER}-{number}"
+    return Placement(
+        job,
+        actions,
+        device,
+        _DRIVER,
+        node,
+        _container(job, node),
+        wiring=made_for(device, job.vlans) if job.vlans else UNWIRED,
+    )
 
 
 def _container(job: NodeJob, node: SimulatedNode) -> SimulatedContainer | None:

@@ -26,7 +26,7 @@ from callboard.flow.program import (
     Unseen,
     walk,
 )
-from callboard.simulation.model import Behaviour, Model
+from callboard.simulation.model import Behaviour, Model, Transfer
 
 JITTER = 0.1
 """Defaults vary by at most this share, evenly."""
@@ -87,12 +87,14 @@ class Passage:
         fails: Whether it fails.
         said: What a command prints; None where its text says it.
         error: With what an action that fails does so, None for the words of the model.
+        transfers: What a command needs of the network when its own time has passed.
     """
 
     takes_s: float
     fails: bool = False
     said: tuple[Said, ...] | None = None
     error: Exception | None = None
+    transfers: Transfer | None = None
 
 
 @frozen
@@ -188,7 +190,8 @@ class Tempo:
             takes_s = default_s * self.pace * random.uniform(1 - JITTER, 1 + JITTER)
         else:
             takes_s = 0.0
-        return Passage(takes_s, bool(known.fails) and random.random() < (known.fails or 0.0))
+        fails = bool(known.fails) and random.random() < (known.fails or 0.0)
+        return Passage(takes_s, fails, transfers=known.transfers)
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from callboard.definition.dumper import dump
+from callboard.definition.links import Conditions
 from callboard.definition.model import Plain
 from callboard.simulation.distribution import (
     Distribution,
@@ -19,11 +20,15 @@ from callboard.simulation.faults import (
     AtStep,
     AtTime,
     Crash,
+    Cut,
     Delay,
     Draw,
     Fault,
     Hang,
+    Heal,
+    Impair,
     Kill,
+    LinkFault,
     Moment,
     Noise,
     Partition,
@@ -49,7 +54,10 @@ def _rule(rule: Rule) -> Plain:
     if isinstance(rule, Crash):
         return {"crash": "coordinator", "at": _moment(rule.at)} | _time("for", rule.lasts)
     name = type(rule).__name__.lower()
-    return {name: _targets(rule.targets)} | _when(rule) | _how(rule)
+    targets = _targets(rule.targets)
+    if isinstance(rule, LinkFault) and rule.between:
+        targets = {"between": [targets, _targets(rule.between)]}
+    return {name: targets} | _when(rule) | _how(rule)
 
 
 def _when(fault: Fault) -> _Keys:
@@ -59,9 +67,11 @@ def _when(fault: Fault) -> _Keys:
 
 def _how(fault: Fault) -> _Keys:
     match fault:
-        case Kill() | Crash():
+        case Kill() | Heal() | Crash():
             return {}
-        case Hang(lasts=lasts) | Partition(lasts=lasts):
+        case Impair(conditions=conditions, lasts=lasts):
+            return {"with": _conditions(conditions)} | _time("for", lasts)
+        case Hang(lasts=lasts) | Partition(lasts=lasts) | Cut(lasts=lasts):
             return _time("for", lasts)
         case Reboot(takes=takes):
             return _time("takes", takes)
@@ -75,6 +85,13 @@ def _how(fault: Fault) -> _Keys:
             return {} if times is None else {"times": times}
         case _:
             assert_never(fault)
+
+
+def _conditions(like: Conditions) -> Plain:
+    if like.cut:
+        return {"cut": True}
+    rate: _Keys = {} if like.rate_bps is None else {"rate": f"{like.rate_bps}bit"}
+    return {"delay": like.delay_s, "jitter": like.jitter_s, "loss": like.loss} | rate
 
 
 def _targets(targets: Iterable[Target]) -> Plain:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field
 
-from callboard.actors.drivers.commanded import CommandNode
+from callboard.actors.drivers.commanded.node import CommandNode
 from callboard.actors.overlay import LAVA_CACHE, Definition, Overlay
 from callboard.definition import pipeline, read_text, split
 from callboard.definition.command_devices import CommandDevice

@@ -7,16 +7,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from callboard.actors.drivers.lxc import configuration
-from callboard.actors.drivers.lxc.configuration import Configuration, Label
-from callboard.actors.drivers.lxc.downloads import drop_unfinished
-from callboard.actors.drivers.lxc.lock import (
+from callboard.actors.drivers.lock import (
     holder,
     is_held,
     lock,
     lock_of_the_dead,
     try_lock,
 )
+from callboard.actors.drivers.lxc import configuration
+from callboard.actors.drivers.lxc.configuration import Configuration, Label
+from callboard.actors.drivers.lxc.downloads import drop_unfinished
 from callboard.actors.drivers.lxc.mirror import machine_mirrors
 from callboard.actors.drivers.lxc.settings import settings
 from callboard.actors.drivers.lxc.store import Store

@@ -12,6 +12,7 @@ from callboard.flow.diagnosis.meeting import meetings
 from callboard.flow.diagnosis.mismatch import mismatches
 from callboard.flow.diagnosis.need import unneeded
 from callboard.flow.diagnosis.slip import slips
+from callboard.flow.diagnosis.vlan import vlans
 from callboard.flow.extraction import Extraction
 from callboard.flow.proof import Proof
 
@@ -28,8 +29,9 @@ def diagnose(
     stuck = frozenset((each.role, each.call) for each in (*proof.witness, *proof.stuck))
     deadlocked = stuck if proof.outcome == "deadlocks" else frozenset[Stand]()
     found = [*slips(ledger), *limits(definition, ledger)]
+    found += vlans(definition, ledger)
     if ledger.multinode:
-        found += [*mismatches(ledger, stuck), *meetings(ledger, stuck)]
+        found += [*mismatches(ledger, stuck, explained(found)), *meetings(ledger, stuck)]
         doubtful = doubts(ledger, proof, explained(found))
         if not any(each.code == "CB179" for each in doubtful):
             found += circles(ledger, proof, found)

@@ -132,7 +132,7 @@ class _Knots:
             (start.role,),
             written(start.call),
             f"{for_ever}: {told}",
-            f"move {quoted(last.call.written)} ({line(last.call.where, where)}) before it",
+            f"move {quoted(last.call.shown)} ({line(last.call.where, where)}) before it",
             frozenset(_stand(link.stuck) for link in links),
         )
 
@@ -154,7 +154,7 @@ class _Knots:
         if call.call == "start":
             return f"{does} only after its delayed start"
         at = line(call.where, start.call.where)
-        return f"{does} only after its {quoted(call.written)} ({at})"
+        return f"{does} only after its {quoted(call.shown)} ({at})"
 
     def _left_out(self, stuck: Stuck) -> Iterator[Finding]:
         """A call that lacks what is done on other ways only, or where it fails, or not any more."""

@@ -109,7 +109,7 @@ def line(where: Where, seen_from: Where) -> str:
 def too_late(role: str, call: Call, seen_from: Where) -> str:
     """A hint with a call that is written where its role never comes."""
     at = line(call.where, seen_from)
-    return f"{spoken([role])} has {quoted(call.written)} in {at}, but its test ends before"
+    return f"{spoken([role])} has {quoted(call.shown)} in {at}, but its test ends before"
 
 
 def quoted(text: str) -> str:
@@ -120,7 +120,7 @@ def quoted(text: str) -> str:
 
 def written(call: Call) -> str:
     """A call in a sentence."""
-    return "the start" if call.call == "start" else quoted(call.written)
+    return "the start" if call.call == "start" else quoted(call.shown)
 
 
 def stands(sightings: Iterable[Sighting]) -> frozenset[Stand]:

@@ -23,14 +23,17 @@ from callboard.flow.diagnosis.spelling import Spelling
 from callboard.flow.diagnosis.wait import Wait, at_first, others, place_of, waits
 
 
-def mismatches(ledger: Ledger, stuck: frozenset[Stand]) -> Iterator[Finding]:
+def mismatches(
+    ledger: Ledger, stuck: frozenset[Stand], told: frozenset[Stand] = frozenset()
+) -> Iterator[Finding]:
     """Every message that is waited for and not sent, or sent and not waited for.
 
     Args:
         ledger: The calls of the group.
         stuck: Those that never return.
+        told: Those that have a finding already, which says why.
     """
-    return _Matching(ledger, stuck).findings()
+    return _Matching(ledger, stuck, told).findings()
 
 
 @define
@@ -39,6 +42,7 @@ class _Matching:
 
     ledger: Ledger
     stuck: frozenset[Stand]
+    told: frozenset[Stand]
     _spelling: Spelling = field(factory=Spelling, init=False)
     _awaited: dict[str, list[Sighting]] = field(init=False)
     _sent: dict[str, list[Sighting]] = field(init=False)
@@ -57,12 +61,15 @@ class _Matching:
             for key, found in self._sent.items()
             if key not in self._awaited
             and key != START
+            and not any(each.call.deploys for each in found)
             and not any(word.may_be(key) for word in unknown)
         }
 
     def findings(self) -> Iterator[Finding]:
         """Everything that doesn't match."""
         for wait in waits(self.ledger, "start", "wait", "wait-all"):
+            if stands(wait.sightings) <= self.told:
+                continue
             if not wait.needed:
                 yield from self._absent(wait)
             elif finding := self._unsatisfied(wait):
@@ -167,7 +174,7 @@ class _Matching:
         for each in self.ledger.named("send").get(START, ()):
             at = line(each.call.where, here)
             if each.role in expected:
-                hint = f"{quoted(each.call.written)} ({at}) releases others only"
+                hint = f"{quoted(each.call.shown)} ({at}) releases others only"
             elif each.role in wait.supply.sure:
                 who = spoken([each.role])
                 hint = f"{who} sends it ({at}), but `expect_role` is {listed(expected)}"

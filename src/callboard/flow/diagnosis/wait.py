@@ -61,7 +61,7 @@ class Wait:
         for role, each in self.supply.maybe.items():
             if role in able:
                 at = line(each.call.where, self.call.where)
-                return f", unless {quoted(each.call.written)}{of([role])} does ({at})"
+                return f", unless {quoted(each.call.shown)}{of([role])} does ({at})"
         return ""
 
     def finding(

@@ -39,18 +39,19 @@ def caption(chart: Chart, then: str = "→") -> Iterator[Paragraph]:
         then: What stands between the legs of the critical path.
     """
     if reasons := [f"[{n}] {text}" for n, text in enumerate(chart.reasons.values(), start=1)]:
-        yield Paragraph("failures", _most(reasons))
+        yield Paragraph("failures", most(reasons))
     if ways := [f"{each.name}: {text}" for each in chart.columns for text in each.taken]:
-        yield Paragraph("ways", _most(ways))
+        yield Paragraph("ways", most(ways))
     if chart.notes:
-        yield Paragraph("notes", _most(list(chart.notes)))
+        yield Paragraph("notes", most(list(chart.notes)))
     if held := list(_delays(chart)):
-        yield Paragraph("delays", _most(held))
+        yield Paragraph("delays", most(held))
     if chart.path:
         yield Paragraph("path", (f"critical path: {f' {then} '.join(_legs(chart))}",))
 
 
-def _most(lines: list[str]) -> tuple[str, ...]:
+def most(lines: list[str]) -> tuple[str, ...]:
+    """The first lines of many, and how many more there are."""
     more = len(lines) - MOST
     return tuple(lines) if more <= 0 else (*lines[:MOST], f"and {more} more")
 

@@ -6,33 +6,21 @@ document. Its texts come from strangers' definitions; here they become one line 
 anything on which a terminal or an XML parser would act, so that no drawing has to think of that.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Literal
 
 from attrs import define, evolve, field, frozen
 
 from callboard.events import CallName, Where
+from callboard.flow.drawing.legible import all_legible, legible
+from callboard.flow.drawing.network import Network
 
 Unit = Literal["step", "second"]
 """What a chart's times count: calls of a proof, from 0, or seconds since a run began."""
 
 MOST_MESSAGES = 8
 """Messages to one call that are told apart."""
-
-_ILLEGIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
-
-
-def legible(text: str) -> str:
-    """Text on one line, without controls, marks of direction and halves of characters."""
-    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
-
-
-def _all_legible(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(legible, texts))
 
 
 def _legible_if_any(text: str | None) -> str | None:
@@ -69,7 +57,7 @@ class Column:
     job: int | None = None
     way: int | None = None
     lane: int = 0
-    taken: tuple[str, ...] = field(default=(), converter=_all_legible)
+    taken: tuple[str, ...] = field(default=(), converter=all_legible)
     ended: float | None = None
     outcome: str | None = None
 
@@ -108,6 +96,7 @@ class Span:
             a wait, all that a wait-all, start or sync needs; a sync may count itself.
         ended_by: Index of the column whose job's end made it fail, as far as known.
         failure: Why it fails or never returns, in words; None if it returns.
+        deploys: Whether `deploy_vlans` makes it: the ID is then the name of a VLAN.
     """
 
     column: int
@@ -117,15 +106,16 @@ class Span:
     began: float
     ended: float | None
     where: Where | None = field(default=None, converter=_legible_place)
-    keys: tuple[str, ...] = field(default=(), converter=_all_legible)
+    keys: tuple[str, ...] = field(default=(), converter=all_legible)
     released_by: tuple[int, ...] = ()
     ended_by: int | None = None
     failure: str | None = field(default=None, converter=_legible_if_any)
+    deploys: bool = False
 
     @property
     def message(self) -> str:
         """What travels when this is a send: the ID and the keys of its data."""
-        return " ".join((self.id, *self.keys))
+        return self.label if self.deploys else " ".join((self.id, *self.keys))
 
     @property
     def short(self) -> str:
@@ -182,6 +172,7 @@ class Chart:
         spans: All calls, by the time when they begin.
         path: The critical path of a run, from its beginning to its end; empty for a proof.
         notes: What else a reader must know, in words, e.g. why nothing could be proved.
+        networks: Who can reach whom; empty for a group without VLANs, where all nodes can.
     """
 
     name: str = field(converter=legible)
@@ -190,7 +181,8 @@ class Chart:
     columns: tuple[Column, ...]
     spans: tuple[Span, ...]
     path: tuple[Leg, ...] = ()
-    notes: tuple[str, ...] = field(default=(), converter=_all_legible)
+    notes: tuple[str, ...] = field(default=(), converter=all_legible)
+    networks: tuple[Network, ...] = ()
 
     @cached_property
     def last(self) -> tuple[int | None, ...]:
@@ -273,6 +265,7 @@ class Chart:
             columns=tuple(columns),
             spans=tuple(spans),
             notes=map(hide, self.notes),
+            networks=tuple(each.hiding(hide) for each in self.networks),
         )
 
     def foremost(self, most: int) -> tuple[int, ...]:

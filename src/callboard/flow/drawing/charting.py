@@ -71,17 +71,24 @@ def _span(passage: Passage, column: int, released_by: tuple[int, ...], failure: 
                 column,
                 call.call,
                 str(call.id),
-                call.written,
+                call.shown,
                 passage.began,
                 passage.ended,
                 call.where,
-                tuple(key for key, _ in call.data) if call.call == "send" else (),
+                _keys(call),
                 released_by,
                 failure=failure,
+                deploys=call.deploys,
             )
         case Unseen() as unseen:
             label = f"? {unseen.reason}"
             return Span(column, None, "", label, passage.began, passage.ended, unseen.where)
+
+
+def _keys(call: Call) -> tuple[str, ...]:
+    """The keys that are worth showing: those of a VLAN's message are always the same."""
+    sends = call.call == "send" and not call.deploys
+    return tuple(key for key, _ in call.data) if sends else ()
 
 
 def _failure(proof: Proof, passage: Passage) -> str | None:

@@ -1,6 +1,7 @@
 """The flow as a JSON document, for programs; its schema is `flow` in `callboard.report`."""
 
 from callboard.flow.drawing.chart import Chart, Column, Leg, Span
+from callboard.flow.drawing.network import Network
 from callboard.flow.drawing.path import delays
 
 FORMAT = 1
@@ -42,6 +43,7 @@ def document(chart: Chart) -> Json:
         ],
         "critical_path": [_leg(leg) for leg in chart.path],
         "notes": list(chart.notes),
+        "networks": [_network(each) for each in chart.networks],
     }
 
 
@@ -59,6 +61,17 @@ def _column(column: Column) -> Json:
     }
 
 
+def _network(network: Network) -> Json:
+    return {
+        "name": network.name,
+        "vlan": network.is_vlan,
+        "members": [
+            {"role": each.role, "count": each.count, "job": each.job, "tags": list(each.tags)}
+            for each in network.members
+        ],
+    }
+
+
 def _span(chart: Chart, index: int, span: Span) -> Json:
     where = span.where
     return {
@@ -73,6 +86,7 @@ def _span(chart: Chart, index: int, span: Span) -> Json:
         "released_by": list(span.released_by) if span.call != "sync" else [],
         "last": chart.last[index],
         "failure": span.failure,
+        "vlan": span.deploys,
         "critical": chart.critical(index),
         "where": {
             "file": where.file,

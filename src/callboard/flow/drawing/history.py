@@ -6,22 +6,24 @@ start and a sync.
 """
 
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import define, evolve, field, frozen
 
-from callboard.definition.calls import START
+from callboard.definition.calls import DEPLOY_VLANS, START
 from callboard.events import (
     CallAnswered,
     CallMade,
     Event,
     JobCreated,
     JobEnded,
+    PortMoved,
     RunEnded,
     RunStarted,
     WaitHopeless,
 )
 from callboard.flow.drawing.chart import Chart, Column, Span
+from callboard.flow.drawing.network import SHARED, Member, Network
 from callboard.flow.drawing.path import critical_path
 
 _UNANSWERED = "no answer: the log ends before"
@@ -55,6 +57,7 @@ class _Log:
     asked: dict[int, _Asked] = field(factory=dict[int, _Asked])
     answers: dict[int, Event] = field(factory=dict[int, Event])
     hopeless: dict[int, WaitHopeless] = field(factory=dict[int, WaitHopeless])
+    moved: dict[str, dict[int, None]] = field(factory=dict[str, dict[int, None]])
     _open: dict[int, dict[int, int]] = field(factory=dict[int, dict[int, int]])
 
     def add(self, event: Event) -> None:
@@ -74,6 +77,8 @@ class _Log:
                 self.answers[event.cause] = event
                 asked = self.asked[event.cause]
                 self._open[asked.body.job].pop(asked.lane, None)
+            case PortMoved(job=job, vlan=vlan) if job in self.jobs:
+                self.moved.setdefault(vlan, {})[job] = None
             case WaitHopeless() as body if event.cause is not None:
                 self.hopeless[event.cause] = body
             case _:
@@ -88,8 +93,20 @@ class _Log:
             self._span(asked, index, tuple(place[seq] for seq in releases.of(asked)))
             for asked in self.asked.values()
         )
-        chart = Chart(self.name, "second", self.outcome, columns, spans)
+        chart = Chart(
+            self.name, "second", self.outcome, columns, spans, networks=tuple(self._networks())
+        )
         return evolve(chart, path=critical_path(chart))
+
+    def _networks(self) -> Iterator[Network]:
+        """Where the jobs' interfaces were, in the order in which they came there."""
+        if self.moved:
+            yield Network(SHARED, self._members(self.jobs))
+        for vlan, jobs in self.moved.items():
+            yield Network(vlan, self._members(sorted(jobs)))
+
+    def _members(self, jobs: Iterable[int]) -> tuple[Member, ...]:
+        return tuple(Member(self.jobs[job].role, job=job) for job in jobs)
 
     def _ask(self, event: Event, body: CallMade) -> None:
         if body.job not in self.jobs:
@@ -120,18 +137,21 @@ class _Log:
         body = asked.body
         answer = self.answers.get(asked.seq)
         failure = self._failure(asked)
+        request = f"{DEPLOY_VLANS} {body.id}"
+        deploys = body.where is not None and body.where.step == request
         return Span(
             index[body.job, asked.lane],
             body.call,
             body.id,
-            body.written,
+            request if deploys else body.written,
             asked.time_s,
             answer.time_s if answer else None,
             body.where,
-            tuple(body.data or ()),
+            () if deploys else tuple(body.data or ()),
             released_by,
             self._ended_by(asked, index) if failure is not None else None,
             failure,
+            deploys,
         )
 
     def _failure(self, asked: _Asked) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import accumulate
+from xml.sax.saxutils import escape, quoteattr
 
 from rich.cells import cell_len, set_cell_size
 
@@ -30,6 +31,16 @@ def shortened(text: str, cells: int = _LONGEST) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1).rstrip() + "…"
+
+
+def text_at(x: float, y: float, text: str, style: str, cells: int | None = None) -> str:
+    """A text; one that is cut says what it is when it is pointed at."""
+    shown = shortened(text) if cells is None else shortened(text, cells)
+    tip = f"<title>{escape(text)}</title>" if shown != text else ""
+    space = ' xml:space="preserve"' if shown != shown.strip() else ""
+    return (
+        f'<text class={quoteattr(style)} x="{x:.1f}" y="{y:.1f}"{space}>{tip}{escape(shown)}</text>'
+    )
 
 
 def beside(span: Span) -> str:

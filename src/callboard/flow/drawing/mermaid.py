@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
+from callboard.flow.drawing.caption import most
 from callboard.flow.drawing.chart import Chart
 from callboard.flow.drawing.rows import Row, rows
 
@@ -18,7 +19,8 @@ def mermaid(chart: Chart) -> str:
     """The diagram as text, line break included.
 
     A message is an arrow to who needed it, in the row in which that goes on; a call that waits is
-    an activation; a sync a note over all; a call that fails a note in a red rectangle.
+    an activation; a sync a note over all; a call that fails a note in a red rectangle. Where there
+    are VLANs, a note at the top says who is in which network.
     """
     return "\n".join(_Diagram(chart).lines()) + "\n"
 
@@ -44,6 +46,9 @@ class _Diagram:
         yield f"accDescr: {_escaped(chart.summary)}"
         for number, column in enumerate(chart.columns):
             yield f"participant c{number} as {_escaped(column.title)}"
+        if chart.networks and chart.columns:
+            lines = most(list(map(str, chart.networks)))
+            yield f"Note over {self._all()}: {'<br/>'.join(map(_escaped, lines))}"
         for row in rows(chart):
             yield from self._row(row)
         for index, span in enumerate(chart.spans):

@@ -1,23 +1,24 @@
 """The flow as a picture that stands alone: an SVG without scripts and references."""
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from rich.cells import cell_len
 
 from callboard.flow.drawing.caption import MOST, caption
 from callboard.flow.drawing.chart import Chart, Message
-from callboard.flow.drawing.layout import CELL, LINE, Layout, beside, shortened
+from callboard.flow.drawing.layout import CELL, LINE, Layout, beside, shortened, text_at
+from callboard.flow.drawing.wires import wires
 
 _LIGHT = {
     "paper": "#ffffff", "ink": "#1f2328", "faint": "#6a737d", "line": "#d0d7de", "head": "#f6f8fa",
     "send": "#0969da", "wait": "#fff1b8", "edge": "#bf8700", "sync": "#8250df", "stuck": "#cf222e",
-    "blush": "#ffdcd7", "path": "#ffd19a",
+    "blush": "#ffdcd7", "path": "#ffd19a", "vlan": "#1a7f37",
 }  # fmt: skip
 _DARK = {
     "paper": "#0d1117", "ink": "#e6edf3", "faint": "#8d96a0", "line": "#3d444d", "head": "#161b22",
     "send": "#58a6ff", "wait": "#4b3a0d", "edge": "#d29922", "sync": "#b392f0", "stuck": "#ff7b72",
-    "blush": "#5c1a1b", "path": "#7a4516",
+    "blush": "#5c1a1b", "path": "#7a4516", "vlan": "#3fb950",
 }  # fmt: skip
 
 
@@ -39,6 +40,10 @@ class _Picture:
         """The lines of the file."""
         told = list(self._caption(self._at.bottom + 2 * LINE))
         lowest = told[-1][0] if told else self._at.bottom
+        wired = list(
+            wires(self._chart.networks, self._at.left, lowest + 2.5 * LINE, self._at.width)
+        )
+        lowest = wired[-1][0] + LINE if wired else lowest
         width, height = self._at.width, lowest + 3 * LINE
         size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
         yield (
@@ -46,7 +51,9 @@ class _Picture:
             'aria-labelledby="flow-title flow-desc">'
         )
         yield f'<title id="flow-title">{escape(self._chart.name)}</title>'
-        described = "; ".join((self._chart.summary, *list(self._chart.reasons.values())[:MOST]))
+        reasons = list(self._chart.reasons.values())[:MOST]
+        reached = list(map(str, self._chart.networks))[:MOST]
+        described = "; ".join((self._chart.summary, *reasons, *reached))
         yield f'<desc id="flow-desc">{escape(described)}</desc>'
         yield f"<style>{_style()}</style>"
         yield from _arrowheads()
@@ -60,7 +67,7 @@ class _Picture:
         yield from self._calls()
         yield from self._heads()
         yield from self._legend(height - 1.2 * LINE)
-        yield from (text for _, text in told)
+        yield from (text for _, text in (*told, *wired))
         yield "</svg>"
 
     def _lifelines(self) -> Iterator[str]:
@@ -69,22 +76,22 @@ class _Picture:
             yield f'<path class="life" d="M{x:.1f} {self._at.top}V{end:.1f}"/>'
 
     def _heads(self) -> Iterator[str]:
-        yield _text(self._at.left, 34, self._chart.name, "name", self._at.line_cells * 2 // 3)
-        yield _text(self._at.left, 56, self._chart.summary, self._outcome(), self._at.line_cells)
+        yield text_at(self._at.left, 34, self._chart.name, "name", self._at.line_cells * 2 // 3)
+        yield text_at(self._at.left, 56, self._chart.summary, self._outcome(), self._at.line_cells)
         for column, x in zip(self._chart.columns, self._at.x, strict=True):
             width = (cell_len(shortened(column.title)) + 2) * CELL
             yield (
                 f'<rect class="head" x="{x - CELL:.1f}" y="{self._at.top - 28}" '
                 f'width="{width:.1f}" height="28" rx="5"/>'
             )
-            yield _text(x, self._at.top - 9.5, column.title, "role")
+            yield text_at(x, self._at.top - 9.5, column.title, "role")
 
     def _outcome(self) -> str:
         return "stuck" if self._chart.reasons else "faint"
 
     def _clocks(self) -> Iterator[str]:
         for row, y in zip(self._at.rows, self._at.y, strict=True):
-            yield _text(self._at.left, y + 4, self._chart.clock(row.time), "faint")
+            yield text_at(self._at.left, y + 4, self._chart.clock(row.time), "faint")
             left, right = self._at.x[0] - 22, self._at.width - self._at.left
             yield f'<path class="rung" d="M{left:.1f} {y}H{right:.1f}"/>'
 
@@ -105,15 +112,15 @@ class _Picture:
             style = "stuck" if failed else "unseen" if span.call is None else "call"
             dot = "never" if failed else (span.call or "unseen")
             yield f'<circle class="dot {dot}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            yield _text(x + 10, y - 10, beside(span), style)
+            yield text_at(x + 10, y - 10, beside(span), style)
             if failed:
                 mark = f"✗ [{self._numbers[index]}]"
-                yield _text(x + 10, self._at.returns[index] + 11, mark, "stuck")
+                yield text_at(x + 10, self._at.returns[index] + 11, mark, "stuck")
         for number, column in enumerate(self._chart.columns):
             if column.ended is not None and column.lane == 0:
                 x, y = self._at.x[number], self._at.ends[number]
                 yield f'<rect class="end" x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10"/>'
-                yield _text(x + 10, y - 10, column.outcome or "ended", "faint")
+                yield text_at(x + 10, y - 10, column.outcome or "ended", "faint")
 
     def _meetings(self) -> Iterator[str]:
         for meeting in self._chart.meetings:
@@ -160,36 +167,26 @@ class _Picture:
         """What the shapes mean."""
         x = self._at.left
         yield f'<rect class="wait" x="{x}" y="{y - 10}" width="10" height="12" rx="3"/>'
-        yield _text(x + 16, y, "waits", "faint")
+        yield text_at(x + 16, y, "waits", "faint")
         x += 80
         yield (f'<path class="arrow" d="M{x} {y - 4}H{x + 24}" marker-end="url(#flow-arrow)"/>')
-        yield _text(x + 34, y, "message", "faint")
+        yield text_at(x + 34, y, "message", "faint")
         x += 114
         yield f'<rect class="sync" x="{x}" y="{y - 7}" width="26" height="6" rx="3"/>'
-        yield _text(x + 34, y, "sync", "faint")
+        yield text_at(x + 34, y, "sync", "faint")
         if self._chart.path:
             x += 90
             yield f'<path class="path" d="M{x} {y - 4}h26"/>'
-            yield _text(x + 36, y, "critical path", "faint")
+            yield text_at(x + 36, y, "critical path", "faint")
 
     def _caption(self, y: float) -> Iterator[tuple[float, str]]:
         """What is told below the picture, each line with its height."""
         for paragraph in caption(self._chart):
             style = "reason" if paragraph.about == "failures" else "call"
             for line in paragraph.wrapped(self._at.line_cells):
-                yield y, _text(self._at.left, y, line, style, self._at.line_cells)
+                yield y, text_at(self._at.left, y, line, style, self._at.line_cells)
                 y += LINE
             y += LINE / 2
-
-
-def _text(x: float, y: float, text: str, style: str, cells: int | None = None) -> str:
-    """A text; one that is cut says what it is when it is pointed at."""
-    shown = shortened(text) if cells is None else shortened(text, cells)
-    tip = f"<title>{escape(text)}</title>" if shown != text else ""
-    space = ' xml:space="preserve"' if shown != shown.strip() else ""
-    return (
-        f'<text class={quoteattr(style)} x="{x:.1f}" y="{y:.1f}"{space}>{tip}{escape(shown)}</text>'
-    )
 
 
 def _arrowheads() -> Iterator[str]:
@@ -211,6 +208,7 @@ def _style() -> str:
         " .callboard .life{stroke-width:1.5;fill:none}"
         " .callboard .rung{stroke-width:.5;stroke-dasharray:1 5;fill:none}"
         " .callboard .arrow{stroke-width:1.5;fill:none}"
+        " .callboard .shared,.callboard .vlan{stroke-width:3;fill:none}"
         " .callboard .path{stroke-width:10;fill:none;stroke-linejoin:round;stroke-linecap:round}"
     )
     return f"{shape} {light} @media (prefers-color-scheme:dark){{{dark}}}"
@@ -232,5 +230,8 @@ def _rules(of: dict[str, str]) -> Iterator[str]:
     waits = ",".join(f".callboard .dot.{call}" for call in ("wait", "wait-all", "start", "unseen"))
     yield f"{waits},.callboard text.unseen{{fill:{of['edge']}}}"
     yield f".callboard .dot.sync{{fill:{of['sync']}}}"
+    yield f".callboard .shared{{stroke:{of['line']}}} .callboard .vlan{{stroke:{of['vlan']}}}"
+    yield f".callboard .plug{{fill:{of['vlan']};stroke:{of['paper']};stroke-width:1}}"
+    yield f".callboard .plug.all{{fill:{of['faint']}}}"
     yield f".callboard .never{{fill:{of['blush']};stroke:{of['stuck']}}}"
     yield f".callboard .stuck,.callboard .reason,.callboard .dot.never{{fill:{of['stuck']}}}"

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from attrs import astuple, frozen
-from rich.cells import cell_len, set_cell_size
+from attrs import frozen
+from rich.cells import cell_len
 from rich.text import Text
 
 from callboard.flow.drawing.caption import caption
 from callboard.flow.drawing.chart import Chart
+from callboard.flow.drawing.marks import BOXES, Marks, fitted
 from callboard.flow.drawing.rows import Row, rows
+from callboard.flow.drawing.wiring import wiring
 
 _GAP = 2
 _CAP = 26
@@ -19,35 +21,6 @@ MOST_COLUMNS = 24
 
 _STYLES = {"complete": "green", "incomplete": "red", "canceled": "yellow"}
 _CAPTIONS = {"failures": "red", "notes": "yellow"}
-
-
-@frozen
-class Marks:
-    """What is drawn besides words."""
-
-    line: str = "│"
-    corner: str = "└"
-    rule: str = "─"
-    arrow: str = "←"
-    then: str = "→"
-    cross: str = "✗"
-    end: str = "■"
-    cut: str = "…"
-    times: str = "×"
-
-    @property
-    def all(self) -> str:
-        """All of them, one after the other."""
-        return "".join(astuple(self))
-
-    def spelt(self, text: str) -> str:
-        """A text of the chart with these marks for its own."""
-        return text.replace("…", self.cut).replace("×", self.times)
-
-
-BOXES = Marks()
-ASCII = Marks("|", "`", "-", "<-", "->", "X", "#", "~", "x")
-"""For encodings that have no box characters."""
 
 
 @frozen
@@ -86,6 +59,9 @@ def table(chart: Chart, width: int, marks: Marks = BOXES) -> Iterator[Text]:
         style = _CAPTIONS.get(paragraph.about, "")
         for line in paragraph.wrapped(max(20, width)):
             yield Text(marks.spelt(line), style=style)
+    if chart.networks:
+        yield Text("")
+        yield from wiring(chart.networks, max(20, width), marks)
 
 
 class _Drawing:
@@ -139,7 +115,7 @@ class _Drawing:
         line.stylize("dim")
         for cell, room in cells:
             line.append(" " * _GAP)
-            line.append(_fitted(cell.text, room, self._marks.cut), cell.style or "default")
+            line.append(fitted(cell.text, room, self._marks.cut), cell.style or "default")
         line.rstrip()
         return line
 
@@ -232,10 +208,3 @@ def _widened(part: dict[int, int], natural: Mapping[int, int], room: int) -> dic
         widened[column] = cells + more
         left -= more
     return widened
-
-
-def _fitted(text: str, cells: int, cut: str) -> str:
-    """The text in exactly so many cells, cut where it is longer."""
-    if cell_len(text) <= cells:
-        return set_cell_size(text, cells)
-    return set_cell_size(set_cell_size(text, cells - cell_len(cut)) + cut, cells)

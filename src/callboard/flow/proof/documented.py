@@ -177,7 +177,7 @@ class _Group:
                 if not isinstance(call, Call) or call.waits or call.id.text is not None:
                     continue
                 if any(call.id.may_be(name) for name in names):
-                    reason = f"only the run knows which message `{call.written}` sends"
+                    reason = f"only the run knows which message `{call.shown}` sends"
                     yield Doubt(self._roles[number], reason, call.where)
 
     def _decisive(self, tried: dict[_Combination, Outcome]) -> Iterator[Doubt]:
@@ -200,7 +200,7 @@ def _vagueness(op: Op) -> str | None:
     if isinstance(op.step, Unseen):
         return op.step.reason
     if op.need is NEVER:
-        return f"only the run knows what `{op.step.written}` waits for"
+        return f"only the run knows what `{op.step.shown}` waits for"
     return None
 
 

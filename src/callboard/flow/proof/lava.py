@@ -204,13 +204,13 @@ class _Exploration:
         role = self.programs[polling.nodes[move[0]].role].role
         match request.kind:
             case "send":
-                reason = f"`{call.written}` may come before or after a wait-all"
+                reason = f"`{call.shown}` may come before or after a wait-all"
                 self._sends[Doubt(role, reason, call.where)] = None
             case "all":
-                reason = f"`{call.written}` passes at once only before the first send"
+                reason = f"`{call.shown}` passes at once only before the first send"
                 self._races[Doubt(role, reason, call.where)] = None
             case _:
-                reason = f"`{call.written}` is called again before all have left it"
+                reason = f"`{call.shown}` is called again before all have left it"
                 self._races[Doubt(role, reason, call.where)] = None
 
     def _differing(self, good: _Teams, bad: _Teams) -> list[Doubt]:
@@ -272,10 +272,10 @@ def _vague(programs: Sequence[Program], each: Sequence[Ways]) -> Iterator[Doubt]
             if isinstance(call, Unseen):
                 yield Doubt(program.role, call.reason, call.where)
             elif call.id.text is None or (call.role is not None and call.role.text is None):
-                reason = f"only the run knows the words of `{call.written}`"
+                reason = f"only the run knows the words of `{call.shown}`"
                 yield Doubt(program.role, reason, call.where)
         for loop in (item for item in walk(program.items) if isinstance(item, Loop)):
             for call in (item for item in walk(loop.body) if isinstance(item, Call)):
                 if call.call == "sync" or (call.call == "wait-all" and call.role is None):
-                    reason = f"only the run knows how often `{call.written}` is called"
+                    reason = f"only the run knows how often `{call.shown}` is called"
                     yield Doubt(program.role, reason, call.where)

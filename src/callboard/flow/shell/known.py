@@ -21,10 +21,13 @@ lava-add-keys lava-add-sources lava-background-process-start lava-background-pro
 lava-echo-config lava-echo-ipv4 lava-group lava-install-packages lava-role lava-self lava-test-case
 lava-test-event lava-test-feedback lava-test-raise lava-test-reference lava-test-set
 """
+VLANS = frozenset({"lava-vland-names", "lava-vland-self", "lava-vland-tags"})
+"""The helpers that print the interfaces of a node in VLANs: a line or more each."""
+
 REPORTS = frozenset({"lava-test-set", "lava-test-reference"})
 """The helpers that report to LAVA besides `lava-test-case`."""
 
-HELPERS = (*CALLS, *_OTHERS.split())
+HELPERS = (*CALLS, *_OTHERS.split(), *sorted(VLANS))
 """The helpers that a test finds on its node."""
 
 _CALL = re.compile(r"\blava-(?:send|wait-all|wait|sync)\b")

@@ -156,12 +156,17 @@ class Launching:
         return self._run_script(name or "", script, arguments, errexit=errexit)
 
     def interpreted(self, words: Sequence[Word], node: Node) -> Status:
-        """Run a script in another language: `python3 FILE`."""
-        name = next((word.text for word in words[1:] if not str(word).startswith("-")), None)
+        """Run a script in another language: `python3 FILE`, or `python3 -m MODULE`."""
+        at = next((at for at, word in enumerate(words) if at and not str(word).startswith("-")), 0)
+        name = words[at].text if at else None
+        is_module = str(words[at - 1]) == "-m" if at else False
+        if name and is_module:
+            name = f"{name.replace('.', '/')}.py"
         path = self._shell.file(name) if name else None
         if path is not None:
             return self._foreign(path, [Word.of(name or ""), *words[2:]], node)
-        if name and not name.startswith("/") and _FILE.fullmatch(name):
+        # modules that are no files of the test, such as `http.server`, are installed
+        if name and not is_module and not name.startswith("/") and _FILE.fullmatch(name):
             return self._others.missing([Word.of(name)], node)
         if names_call(str(spaced(words[1:]))):
             self._shell.obscure(node, f"`{words[0]}` may make the call that it is given")

@@ -7,6 +7,7 @@ from posixpath import basename
 
 from callboard.flow.program import UNKNOWN, Word
 from callboard.flow.shell.arithmetic import evaluate
+from callboard.flow.shell.known import VLANS
 from callboard.flow.shell.surroundings import Surroundings
 from callboard.flow.shell.words import spaced
 
@@ -29,6 +30,8 @@ def printed(words: Sequence[Word], around: Surroundings) -> Word | None:
         case "lava-role", ["list"]:
             return _roles(around)
         case (("lava-group" | "lava-self"), []):
+            return _SOMETHING
+        case str(helper), [] if helper in VLANS and around.vlans:
             return _SOMETHING
         case "lava-group", [str(role)] if re.fullmatch(r"[\w-]+", role):
             there = any(count and name.endswith(role) for name, count in around.counts.items())

@@ -18,6 +18,7 @@ class Surroundings:
         environment: Variables that every shell of the node has.
         limit_s: How long a call may wait, in seconds.
         hidden: Texts that are never shown.
+        vlans: Whether the node has VLANs, and so the helpers that tell of them.
     """
 
     role: str
@@ -25,6 +26,7 @@ class Surroundings:
     environment: Mapping[str, str] = field(factory=dict[str, str])
     limit_s: float | None = None
     hidden: frozenset[str] = frozenset()
+    vlans: bool = False
 
 
 @frozen

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from callboard.definition.links import UNDISTURBED
+from callboard.definition.links_reading import read_conditions
 from callboard.definition.reader import Section, did_you_mean, listed
 from callboard.definition.source import decode, read_source
 from callboard.definition.tree import ListNode, Node, kind
@@ -12,12 +14,15 @@ from callboard.simulation.faults import (
     DRAWN_KINDS,
     REBOOT,
     Crash,
+    Cut,
     Delay,
     Draw,
     DrawnKind,
     Duplicate,
     Faults,
     Hang,
+    Heal,
+    Impair,
     Kill,
     Lose,
     Noise,
@@ -35,7 +40,12 @@ from callboard.simulation.reading.quantity import (
     read_probability,
     read_seconds,
 )
-from callboard.simulation.reading.target import read_moment, read_targets, read_time
+from callboard.simulation.reading.target import (
+    read_ends,
+    read_moment,
+    read_targets,
+    read_time,
+)
 
 _EXAMPLE = "write for instance `faults: [{kill: client, at: {time: 30}}]`"
 _FACTOR_LIMIT = 1_000_000
@@ -165,6 +175,39 @@ def _partition(fault: Section) -> Partition:
     )
 
 
+def _cut(fault: Section) -> Cut:
+    targets, between = read_ends(fault, "cut")
+    return Cut(
+        targets=targets,
+        between=between,
+        at=read_moment(fault),
+        lasts=read_distribution(fault, "for"),
+        place=place_of(fault, fault.node),
+    )
+
+
+def _impair(fault: Section) -> Impair:
+    targets, between = read_ends(fault, "impair")
+    like = fault.section("with", f"`with` of {fault.title}", required=True)
+    conditions = UNDISTURBED if like is None else read_conditions(like)
+    if like is not None:
+        like.close(strict=True)
+    return Impair(
+        targets=targets,
+        between=between,
+        conditions=conditions,
+        at=read_moment(fault),
+        lasts=read_distribution(fault, "for"),
+        place=place_of(fault, fault.node),
+    )
+
+
+def _heal(fault: Section) -> Heal | None:
+    targets, between = read_ends(fault, "heal")
+    at, place = read_moment(fault, required=True), place_of(fault, fault.node)
+    return None if at is None else Heal(targets=targets, between=between, at=at, place=place)
+
+
 def _crash(fault: Section) -> Crash | None:
     fault.choice("crash", {"coordinator": True}, code="CB206", hint="write `crash: coordinator`")
     at, lasts = read_time(fault), read_distribution(fault, "for")
@@ -219,6 +262,9 @@ _READERS: Mapping[str, Callable[[Section], Rule | None]] = {
     "reorder": _noise(Reorder, "reorder"),
     "delay": _delay,
     "partition": _partition,
+    "cut": _cut,
+    "impair": _impair,
+    "heal": _heal,
     "crash": _crash,
     "refuse": _refusal,
     "draw": _draw,

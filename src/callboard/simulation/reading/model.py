@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from callboard.definition.links_reading import read_links
 from callboard.definition.reader import Section
 from callboard.definition.source import decode, read_source
 from callboard.definition.tree import ListNode, Node, ScalarNode, kind
+from callboard.definition.units import read_size
 from callboard.simulation.distribution import NONE
 from callboard.simulation.model import (
     ActionRule,
@@ -14,6 +16,7 @@ from callboard.simulation.model import (
     LoopRule,
     Model,
     StepRule,
+    Transfer,
     Ways,
 )
 from callboard.simulation.pattern import ANY
@@ -51,6 +54,7 @@ def model_in(section: Section) -> Model:
         conditions=_rules(section, "conditions", "condition", _condition),
         loops=_rules(section, "loops", "loop", _loop),
         latency=read_distribution(section, "latency") or NONE,
+        links=read_links(section),
         source=section.findings.source,
     )
     section.close(strict=True)
@@ -95,9 +99,20 @@ def _step(rule: Section) -> StepRule:
     role = rule.string("role")
     takes = read_distribution(rule, "takes")
     fails = read_probability(rule, "fails")
-    _needs_effect(rule, "takes", "fails")
+    transfers = _transfer(rule)
+    _needs_effect(rule, "takes", "fails", "transfers")
     place = place_of(rule, rule.get("step") or rule.node)
-    return StepRule(step or ANY, place, test, role, takes, fails, places_of(rule))
+    return StepRule(step or ANY, place, test, role, takes, fails, transfers, places_of(rule))
+
+
+def _transfer(rule: Section) -> Transfer | None:
+    section = rule.section("transfers", f"`transfers` of {rule.title}")
+    if section is None:
+        return None
+    to = section.string("to", required=True)
+    size_bytes = read_size(section, "size", required=True)
+    section.close(strict=True)
+    return None if to is None or size_bytes is None else Transfer(to, size_bytes)
 
 
 def _condition(rule: Section) -> ConditionRule | None:

@@ -27,6 +27,7 @@ _AT_PLACES: Mapping[str, type[AtAction] | type[AtStep] | type[AtCall]] = {
 }
 _MOMENTS = ("time", *_AT_PLACES)
 _TARGET = "write a role, `{role: client, node: 2}`, `{any: client}`, or a list of these"
+_BETWEEN = "write for instance `{between: [client, server]}`"
 _MOMENT = "write for instance `{time: 30}` or `{call: lava-wait ready}`"
 
 
@@ -42,6 +43,22 @@ def read_targets(fault: Section, key: str) -> Targets:
     else:
         found = [_target(fault, node, f"`{key}` of {fault.title}")]
     return tuple(target for target in found if target is not None)
+
+
+def read_ends(fault: Section, key: str) -> tuple[Targets, Targets]:
+    """The nodes at both ends of links; the second ones are none where all links are meant."""
+    node = fault.get(key)
+    if not isinstance(node, MapNode) or "between" not in (name.text for name, _ in node.pairs):
+        return read_targets(fault, key), ()
+    section = Section(node, fault.findings, f"`{key}` of {fault.title}")
+    ends = section.get("between")
+    section.close(strict=True)
+    if not isinstance(ends, ListNode) or len(ends.items) != 2:
+        what = f"`between` of {section.title}"
+        fault.error("CB206", ends or node, f"{what} must name two ends", _BETWEEN)
+        return (), ()
+    one, other = (_target(fault, item, "each item of `between`") for item in ends.items)
+    return ((), ()) if one is None or other is None else ((one,), (other,))
 
 
 def _target(fault: Section, node: Node, what: str) -> Target | None:

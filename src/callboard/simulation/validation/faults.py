@@ -13,11 +13,14 @@ from callboard.simulation.faults import (
     AtStep,
     AtTime,
     Crash,
+    Cut,
     Delay,
     Draw,
     Fault,
     Faults,
     Hang,
+    Impair,
+    LinkFault,
     Moment,
     Noise,
     Partition,
@@ -59,11 +62,19 @@ def _validate(fault: Fault, critic: Critic) -> None:
         known = [part for target in fault.targets for part in _part(target, name, critic)]
         if len(known) < len(fault.targets):
             return
+        if isinstance(fault, LinkFault) and not _knows_links(fault, name, critic):
+            return
         parts = tuple(dict.fromkeys(known))
     if not isinstance(fault, Refuse) and fault.at is not None:
         _validate_moment(fault.at, parts, name, critic)
     for reason in _reasons(fault, critic.cast):
         _never(critic, fault.place, f"{name} {reason}")
+
+
+def _knows_links(fault: LinkFault, name: str, critic: Critic) -> bool:
+    """Whether the other ends of links are there."""
+    known = [part for target in fault.between for part in _part(target, name, critic)]
+    return len(known) == len(fault.between)
 
 
 def _part(target: Target, name: str, critic: Critic) -> Iterator[Part]:
@@ -131,7 +142,9 @@ def _reasons(fault: Fault, cast: Cast) -> Iterator[str]:
         yield "never happens: a job without a group sends no messages"
     if isinstance(fault, (Noise, Delay)) and fault.probability == 0:
         yield "has the probability 0, so that it never happens"
-    if isinstance(fault, (Hang, Slow, *_OF_MESSAGES)) and fault.lasts == NONE:
+    if not cast.roles and isinstance(fault, LinkFault):
+        yield "never happens: a job without a group has no links"
+    if isinstance(fault, (Hang, Slow, Cut, Impair, *_OF_MESSAGES)) and fault.lasts == NONE:
         yield "lasts no time at all"
 
 

@@ -5,7 +5,15 @@ from typing import assert_never
 
 from callboard.definition.diagnostics import Diagnostic
 from callboard.simulation.cast import Cast, Part
-from callboard.simulation.model import ActionRule, ConditionRule, LoopRule, Model, Rule, StepRule
+from callboard.simulation.model import (
+    ActionRule,
+    ConditionRule,
+    LoopRule,
+    Model,
+    Rule,
+    StepRule,
+    Transfer,
+)
 from callboard.simulation.pattern import Pattern
 from callboard.simulation.validation.critic import Critic, at, shown
 
@@ -13,6 +21,9 @@ from callboard.simulation.validation.critic import Critic, at, shown
 def validate_model(model: Model, cast: Cast) -> tuple[Diagnostic, ...]:
     """What is wrong with a model, given the group that it is for: rules that match nothing."""
     critic = Critic.of(model.source, cast)
+    for link in model.links:
+        for role in link.ends:
+            critic.knows(role, link.place, "a rule of `links`", "a job without roles has no links")
     rules: tuple[Rule, ...] = (*model.actions, *model.steps, *model.conditions, *model.loops)
     for rule in rules:
         _validate(rule, critic)
@@ -38,6 +49,8 @@ def _validate(rule: Rule, critic: Critic) -> None:
         critic.error("CB211", rule.place, f"{who} comes to {subject}", hint)
     elif isinstance(rule, ConditionRule):
         _count_ways(rule, parts, critic)
+    elif isinstance(rule, StepRule) and rule.transfers is not None:
+        _find_receiver(rule, rule.transfers, parts, critic)
 
 
 def _subject(rule: Rule) -> tuple[str, Pattern, Callable[[Part], Iterator[str]]]:
@@ -88,6 +101,21 @@ def _knows_test(rule: Rule, parts: tuple[Part, ...], critic: Critic) -> bool:
     message = f"{who} no test {shown(rule.test.text)}"
     critic.error("CB211", at(rule.places, "test", rule.place), message, hint)
     return False
+
+
+def _find_receiver(
+    rule: StepRule, transfer: Transfer, parts: tuple[Part, ...], critic: Critic
+) -> None:
+    """Says so if a node would transfer something to nobody."""
+    place = at(rule.places, "transfers", rule.place)
+    what = f"`transfers` of the rule for the step {shown(rule.step.text)}"
+    if not critic.knows(transfer.to, place, what, "a job without roles has no other nodes"):
+        return
+    to = critic.cast.part(transfer.to)
+    doers = [each for each in parts if any(map(rule.means, (text for _, text in each.steps)))]
+    if to is not None and to.count == 1 and doers == [to]:
+        message = f"{what} names the role `{transfer.to}`, whose only node runs the step itself"
+        critic.error("CB213", place, message, "name the role at the other end")
 
 
 def _count_ways(rule: ConditionRule, parts: tuple[Part, ...], critic: Critic) -> None:
