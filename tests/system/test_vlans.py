@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from tests.system.conftest import ROOT
 from tests.system.harness import Callboard, Ran, Test, definition
 
 from callboard.events import (
@@ -96,7 +97,23 @@ def misses(name: str, address: str) -> list[str]:
 def test_nodes_reach_each_other_in_their_vlan_only_and_only_while_it_is_there(
     anybody: Callboard,
 ) -> None:
-    """The middle one is in both VLANs, the others in one each; `ping` and TCP agree."""
+    assert_apart_but_for_vlans(anybody.run(three()))
+
+
+@pytest.mark.needs_lxc("debian")
+def test_containers_reach_each_other_in_their_vlan_only_and_only_while_it_is_there(
+    debian: Callboard,
+) -> None:
+    boxes = ROOT / "scenarios/two-vlans/containers.yaml"
+    found = three(limit_s=300, action_s=600)
+    assert_apart_but_for_vlans(debian.run(found, "--devices", str(boxes), timeout_s=600))
+
+
+def three(**limits: int) -> str:
+    """A group whose middle node is in both VLANs, the others in one each.
+
+    They try to reach each other before there are any, in them, and when the middle one has left.
+    """
     serve = "nc -l -k -p 7000 < /etc/hostname > /dev/null &"
 
     def outer(own: str, middle: str, other: str, vlan: str) -> list[Test]:
@@ -154,8 +171,12 @@ def test_nodes_reach_each_other_in_their_vlan_only_and_only_while_it_is_there(
         "right": outer("10.99.2.3", "10.99.2.2", "10.99.1.1", "two"),
     }
     vlans = {"left": ["one"], "middle": ["one", "two"], "right": ["two"]}
-    ran = anybody.run(group(roles, vlans))
-    assert ran.exit_code == 0, [ran.results(role) for role in roles]
+    return group(roles, vlans, **limits)
+
+
+def assert_apart_but_for_vlans(ran: Ran) -> None:
+    """`ping` and TCP agree on who reaches whom, and all is undone in the end."""
+    assert ran.exit_code == 0, [ran.results(role) for role in ("left", "middle", "right")]
     for role in ("left", "right"):
         cases = {case: result for case, result in ran.results(role).items() if "sync" not in case}
         assert cases == dict.fromkeys(
