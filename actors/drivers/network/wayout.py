@@ -22,7 +22,7 @@ from callboard.actors.drivers.sandbox import wire
 _LIMIT_S = 10.0
 _PAUSE_S = 0.02
 _FORWARDED = Path("/proc/sys/net/ipv4/ip_forward")
-_MASQUERADE = f"""table ip callboard {{
+RULES = f"""table ip callboard {{
   chain postrouting {{
     type nat hook postrouting priority srcnat
     oifname "{UPLINK}" masquerade
@@ -91,7 +91,7 @@ async def open_way(
         for name in ways(find):
             try:
                 way = await stack.enter_async_context(_opened(name, segment, taken, run))
-                await segment.run("nft", "-f", "-", given=_MASQUERADE)
+                await segment.run("nft", "-f", "-", given=RULES)
                 break
             except (OSError, LookupError):
                 await stack.aclose()  # perhaps the next one works
