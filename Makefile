@@ -13,7 +13,7 @@ PROVISION ?=
 # The tests start hundreds of processes, each of which would else compile all of callboard.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long lint format bench bench-lxc clean venv
+.PHONY: demo test test-long lint format bench bench-lxc bench-nats clean venv
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -51,6 +51,9 @@ bench: $(PEERS)
 
 bench-lxc: $(READY)
 	$(BIN)/python -m benchmarks --strict containers
+
+bench-nats: $(READY)
+	$(BIN)/python -m benchmarks --strict release events takeover thousand
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

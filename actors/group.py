@@ -9,7 +9,7 @@ from attrs import field, frozen
 from callboard.actors.coordination import Coordination
 from callboard.actors.coordinator import Coordinator, Patience
 from callboard.actors.drivers.switches import Switches
-from callboard.actors.job import Job, ends_the_group
+from callboard.actors.job import ends_the_group
 from callboard.actors.ledger import Ledger
 from callboard.actors.links import Cables, LinkKeeper, Links
 from callboard.actors.members import Member
@@ -27,7 +27,8 @@ from callboard.actors.messages import (
     RunGroup,
     StartJob,
 )
-from callboard.actors.placement import Placement
+from callboard.actors.post import Employer, Post
+from callboard.actors.progress import Noted, Progress
 from callboard.actors.semantics import DOCUMENTED, Semantics
 from callboard.actors.vland import Switchboard, SwitchboardMessage
 from callboard.actors.vland.messages import LeaveVlans
@@ -56,6 +57,8 @@ class Rules:
         reach: Makes the ref by which the job of that id reaches the coordinator.
         links: What the links between the nodes are like; None where nothing is known of them.
         cables: What these links are made of; None where nothing is to be done for them.
+        note: Is given what the group itself has to know when it is taken up again, before the
+            group acts on it.
     """
 
     senders: Senders | None = None
@@ -67,49 +70,54 @@ class Rules:
     )
     links: Links | None = None
     cables: Cables | None = None
+    note: Callable[[Noted], None] = lambda _noted: None
 
 
 class Group(Actor[GroupMessage]):
     """Runs the jobs of one group.
 
     Args:
-        placements: Every job with its device.
+        posts: Every job, and who does it.
         journal: Where the group's actors record what happens.
         secrets: For the nodes' `secrets` files only.
         ended: Called once, when every job has been finalised, or with None when the group
             itself failed before; must not wait.
         rules: How the group's coordination works.
         switches: By the name of each VLAN of the group, what moves ports into it.
+        progress: How far the group has come; None for one that begins. One with links or VLANs
+            can't be taken up.
     """
 
     def __init__(
         self,
-        placements: tuple[Placement, ...],
+        posts: tuple[Post, ...],
         journal: Journal,
         secrets: Mapping[str, str],
         ended: Callable[[GroupDone | None], None],
         rules: Rules = Rules(),
         switches: Mapping[str, Switches] = MappingProxyType({}),
+        progress: Progress | None = None,
     ) -> None:
-        self._placements = placements
+        self._posts = posts
         self._journal = journal
         self._secrets = secrets
         self._rules = rules
         self._switches = switches
-        self._makers = makers(each.job for each in placements if each.wiring.ports)
+        self._makers = makers(each.job for each in posts if each.wiring.ports)
         self._switchboard: ActorRef[SwitchboardMessage] | None = None
         self._members = tuple(
-            Member(each.job.id, each.job.role.name) for each in placements if each.job.role
+            Member(each.job.id, each.job.role.name) for each in posts if each.job.role
         )
-        self._roles = {each.job.id: each.job.role for each in placements}
+        self._roles = {each.job.id: each.job.role for each in posts}
         self._coordinator: ActorRef[CoordinatorMessage] | None = None
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
-        self._done: dict[int, JobDone] = {}
+        self._progress = progress or Progress()
+        self._done = {done.job: done for done in self._progress.done}
         roles = [each for each in self._roles.values() if each is not None]
         self._host_roles = {each.host_role for each in roles if each.connection is not None}
         self._hosts: list[tuple[set[int], Reply[None]]] = []
         self._ended: Callable[[GroupDone | None], None] | None = ended
-        self._interrupted: str | None = None
+        self._interrupted = self._progress.interrupted
 
     async def receive(self, message: GroupMessage) -> object:
         """Handle one message."""
@@ -180,10 +188,21 @@ class Group(Actor[GroupMessage]):
         if self._rules.links is not None:
             self._keep(self._rules.links)
         self._switchboard = self._open_switchboard()
-        for placement in self._placements:
-            self._create(placement)
+        for post in self._posts:
+            if post.job.id not in self._done:
+                self._create(post)
         for job in self._jobs.values():
             await job.tell(StartJob())
+        await self._take_up()
+
+    async def _take_up(self) -> None:
+        """What was decided before the group was taken up may not have been carried out."""
+        if self._interrupted is not None:
+            await self._cancel(self._interrupted)
+        for done in self._progress.done:
+            await self._apply_rules(done)
+        if self._progress.done:
+            await self._end_if_over()
 
     def _keep(self, links: Links) -> None:
         """Have links be what they are to be."""
@@ -192,53 +211,54 @@ class Group(Actor[GroupMessage]):
             lambda: LinkKeeper(links, rules.cables, group, self._journal),
             "links",
             supervision=Supervision.escalate(),  # while it is gone, nobody's calls get through
-            mailbox_size=max(MAILBOX_SIZE, 4 * len(self._placements)),
+            mailbox_size=max(MAILBOX_SIZE, 4 * len(self._posts)),
         )
         links.watch(keeper.tell_nowait)
 
     def _open_switchboard(self) -> ActorRef[SwitchboardMessage] | None:
         if not self._makers:
             return None
-        members = tuple(Membership(each.job.id, each.wiring.ports) for each in self._placements)
+        members = tuple(Membership(each.job.id, each.wiring.ports) for each in self._posts)
         return self.context.spawn(
             lambda: Switchboard(members, self._switches, self._makers, self._journal),
             "switchboard",
             mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),  # as the coordinator's
         )
 
-    def _create(self, placement: Placement) -> None:
-        job, coordinator = placement.job, self._coordinator
+    def _create(self, post: Post) -> None:
+        job, coordinator = post.job, self._coordinator
         if coordinator is not None:
             coordinator = self._rules.reach(job.id, coordinator)
-        self._emit(
-            JobCreated(
-                job.id,
-                job.sub_id,
-                job.role.name if job.role else None,
-                placement.device,
-                placement.driver,
-                job.text,
+        if job.id not in self._progress.created:
+            self._emit(
+                JobCreated(
+                    job.id,
+                    job.sub_id,
+                    job.role.name if job.role else None,
+                    post.device,
+                    post.driver,
+                    job.text,
+                )
             )
+        employer = Employer(
+            self.context.ref,
+            coordinator,
+            self._members,
+            self._journal,
+            self._secrets,
+            has_guests=job.role is not None and job.role.name in self._host_roles,
+            switchboard=self._switchboard,
+            makers=self._makers,
         )
-        self._jobs[job.id] = self.context.spawn(
-            lambda: Job(
-                placement,
-                self._members,
-                coordinator,
-                self.context.ref,
-                self._journal,
-                self._secrets,
-                has_guests=job.role is not None and job.role.name in self._host_roles,
-                switchboard=self._switchboard,
-                makers=self._makers,
-            ),
-            f"job-{job.id}",
-        )
+        self._jobs[job.id] = self.context.spawn(lambda: post.hire(employer), f"job-{job.id}")
 
     async def _interrupt(self, reason: str) -> None:
-        if self._interrupted is not None:
-            return
-        self._interrupted = reason
+        if self._interrupted is None:
+            self._interrupted = reason
+            self._rules.note(Interrupt(reason))
+            await self._cancel(reason)
+
+    async def _cancel(self, reason: str) -> None:
         if self._coordinator is not None:
             await self._coordinator.tell(Disband())
         for job, ref in self._jobs.items():
@@ -246,20 +266,31 @@ class Group(Actor[GroupMessage]):
                 await ref.tell(CancelJob(reason))
 
     async def _job_done(self, done: JobDone) -> None:
+        if done.job in self._done:
+            return
         self._done[done.job] = done
+        self._rules.note(done)
         for left, _ in self._hosts:
             left.discard(done.job)
         self._answer_hosts()
+        await self._apply_rules(done)
+        await self._end_if_over()
+
+    async def _apply_rules(self, done: JobDone) -> None:
+        """A job of an essential role takes the group along."""
         role = self._roles[done.job]
         if role is not None and done.error is not None and ends_the_group(role, done.error):
             text = f"job {done.job} of the essential role {role.name} failed: {done.error.message}"
             await self._interrupt(text)
-        if len(self._done) == len(self._placements):
-            healths = tuple(self._done[each.job.id].health for each in self._placements)
-            failures = sum(each.failures for each in self._done.values())
-            if self._switchboard is not None:
-                await self._switchboard.stop()  # what could not be undone is tried once more
-            self._end(GroupDone(healths, failures))
+
+    async def _end_if_over(self) -> None:
+        if len(self._done) < len(self._posts):
+            return
+        healths = tuple(self._done[each.job.id].health for each in self._posts)
+        failures = sum(each.failures for each in self._done.values())
+        if self._switchboard is not None:
+            await self._switchboard.stop()  # what could not be undone is tried once more
+        self._end(GroupDone(healths, failures))
 
     def _guests(self, host: int) -> set[int]:
         """The jobs that log in on a host of the role of a job."""

@@ -1,8 +1,6 @@
 """One node's job: its pipeline in order, finalised whatever happens."""
 
-from collections.abc import Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import assert_never
 
 import anyio
@@ -23,10 +21,8 @@ from callboard.actors.messages import (
     Call,
     CancelJob,
     ConnectionMessage,
-    CoordinatorMessage,
     Done,
     GiveUp,
-    GroupMessage,
     GuestsGone,
     JobData,
     JobDone,
@@ -44,8 +40,9 @@ from callboard.actors.messages import (
 )
 from callboard.actors.multinode import Multinode
 from callboard.actors.placement import Placement
+from callboard.actors.post import Employer, Post
 from callboard.actors.testshell import TEST_SHELLS, TestShell
-from callboard.actors.vland import SwitchboardMessage, Vland, VlandMessage
+from callboard.actors.vland import Vland, VlandMessage
 from callboard.actors.vland.messages import ReleaseVlans
 from callboard.definition.calls import START
 from callboard.definition.model import COMMON, PipelineAction, Role
@@ -60,7 +57,6 @@ from callboard.events import (
     Message,
     Where,
 )
-from callboard.journal import Journal
 from callboard.runtime import Actor, ActorFailed, ActorRef, ActorStopped, Outcome
 
 _ENDS_THE_GROUP = frozenset({"InfrastructureError", "JobError", "ConfigurationError", "Bug"})
@@ -77,40 +73,21 @@ class Job(Actor[JobMessage]):
 
     Args:
         placement: The job's definition, and what it has to itself.
-        group: Every node of the group that LAVA lists.
-        coordinator: The group's coordinator, None without roles.
-        owner: Who is told that the job is done.
-        journal: Where the job's actors record what happens.
-        secrets: For the node's `secrets` file only.
-        has_guests: Whether other jobs of the group log in on its system.
-        switchboard: Who has the VLANs of the group, None where it has none.
-        makers: By the name of each of them, the job that makes it.
+        employer: What its group gives it.
     """
 
-    def __init__(
-        self,
-        placement: Placement,
-        group: tuple[Member, ...],
-        coordinator: ActorRef[CoordinatorMessage] | None,
-        owner: ActorRef[GroupMessage],
-        journal: Journal,
-        secrets: Mapping[str, str],
-        *,
-        has_guests: bool = False,
-        switchboard: ActorRef[SwitchboardMessage] | None = None,
-        makers: Mapping[str, int] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, placement: Placement, employer: Employer) -> None:
         self._placement = placement
         self._job = job = placement.job
         self._node = placement.node
-        self._group = group
-        self._coordinator = coordinator
-        self._owner = owner
-        self._journal = journal
-        self._secrets = secrets
-        self._has_guests = has_guests
-        self._switchboard = switchboard
-        self._makers = makers
+        self._group = employer.members
+        self._coordinator = employer.coordinator
+        self._owner = employer.group
+        self._journal = employer.journal
+        self._secrets = employer.secrets
+        self._has_guests = employer.has_guests
+        self._switchboard = employer.switchboard
+        self._makers = employer.makers
         *self._left, self._finalize = placement.pipeline
         self._context: JobContext | None = None
         self._container: ActorRef[LxcMessage] | None = None
@@ -158,7 +135,7 @@ class Job(Actor[JobMessage]):
         await self._node.release()
 
     async def _start(self) -> None:
-        if self._finalizing:  # cancelled before it began
+        if self._finalizing or self._context is not None:  # cancelled, or told twice
             return
         protocol = self._open_multinode()
         self._container = self._open_lxc()
@@ -390,6 +367,18 @@ class Job(Actor[JobMessage]):
 
     def _emit(self, body: Body) -> None:
         self._journal.emit(self.context.address, body)
+
+
+def post(placement: Placement) -> Post:
+    """The post of a job that runs in this process."""
+    return Post(
+        placement.job,
+        placement.device,
+        placement.driver,
+        lambda employer: Job(placement, employer),
+        placement.kill,
+        placement.wiring,
+    )
 
 
 def _action(plan: PipelineAction, context: JobContext) -> Actor[ActionMessage]:

@@ -236,6 +236,11 @@ def skipped(
 
 def skip_reason(job: NodeJob, action: PipelineAction, device: Device | None = None) -> str | None:
     """Why a job's node skips an action, None when it doesn't."""
+    return driver_skips(job, action, driver_of(job, device))
+
+
+def driver_skips(job: NodeJob, action: PipelineAction, driver: Driver) -> str | None:
+    """Why a job skips an action on a node that this driver makes, None when it doesn't."""
     # what only checks a group needs none of the actors, which take long to load
     from callboard.actors.lxc.delivery import is_delivered
     from callboard.actors.testshell import TEST_SHELLS
@@ -243,7 +248,7 @@ def skip_reason(job: NodeJob, action: PipelineAction, device: Device | None = No
 
     if action.children or action.name in OWN | TEST_SHELLS or is_delivered(job, action):
         return None
-    return DRIVERS[driver_of(job, device)](action.name)
+    return DRIVERS[driver](action.name)
 
 
 def _leaves(pipeline: Sequence[PipelineAction]) -> Iterator[PipelineAction]:

@@ -4,7 +4,19 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import barrier, check, containers, group, kernel, networks, nodes, rehearsal
+from benchmarks import (
+    allocation,
+    barrier,
+    check,
+    containers,
+    fleet,
+    group,
+    kernel,
+    nats,
+    networks,
+    nodes,
+    rehearsal,
+)
 from benchmarks.measurement import Measurement
 
 BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
@@ -16,6 +28,8 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
     "memory": group.memory,
     "check": check.calls,
     "check-nodes": check.nodes,
+    "grants": allocation.crowded,
+    "grants-large": allocation.large,
     "node": nodes.node,
     "node-as-user": nodes.node_as_user,
     "nodes": nodes.nodes,
@@ -25,8 +39,14 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
     "rehearsal": rehearsal.rehearsal,
     "rehearsal-large": rehearsal.large,
     "seeds": rehearsal.seeds,
+    "release": nats.release,
+    "events": nats.events,
+    "takeover": fleet.takeover,
+    "thousand": fleet.thousand,
 }
-ON_REQUEST = frozenset({"containers", "rehearsal-large"})
+ON_REQUEST = frozenset(
+    {"containers", "rehearsal-large", "release", "events", "takeover", "thousand"}
+)
 """Those that take long, or need root, and are run only when they are named."""
 
 

@@ -17,8 +17,10 @@ from benchmarks.measurement import Measurement
 from callboard.actors.drivers.sandboxed import Sandbox, SandboxedNode, open_sandbox
 from callboard.actors.drivers.terminal import Terminal
 from callboard.actors.group import Group
+from callboard.actors.job import post
 from callboard.actors.messages import RunGroup
 from callboard.actors.placement import Placement
+from callboard.actors.post import Post
 from callboard.definition import pipeline, read_text, split
 from callboard.definition.devices import LocalLimits
 from callboard.journal import Journal, LogFile
@@ -111,17 +113,19 @@ async def _sync_latencies(log: Path) -> list[float]:
     assert loaded is not None, diagnostics
     terminals: list[_TimedTerminal] = []
     async with open_sandbox() as sandbox:
-        placements = tuple(
-            Placement(
-                job,
-                pipeline(job),
-                f"local-{job.id}",
-                "local",
-                _TimedNode(f"bench-{job.id}", sandbox, terminals),
+        posts = tuple(
+            post(
+                Placement(
+                    job,
+                    pipeline(job),
+                    f"local-{job.id}",
+                    "local",
+                    _TimedNode(f"bench-{job.id}", sandbox, terminals),
+                )
             )
             for job in split(loaded, first_id=1, group="benchmark")
         )
-        await _run_group(placements, log)
+        await _run_group(posts, log)
     return [
         max(each.written_s[sync] for each in terminals)
         - max(each.read_s[sync] for each in terminals)
@@ -129,13 +133,13 @@ async def _sync_latencies(log: Path) -> list[float]:
     ]
 
 
-async def _run_group(placements: tuple[Placement, ...], log: Path) -> None:
+async def _run_group(posts: tuple[Post, ...], log: Path) -> None:
     with contextlib.closing(LogFile(log)) as sink:
         journal = Journal(anyio.current_time, sinks=[sink])
         over = anyio.Event()
         async with ActorSystem() as system:
             group = system.spawn(
-                lambda: Group(placements, journal, {}, lambda _done: over.set()), "group"
+                lambda: Group(posts, journal, {}, lambda _done: over.set()), "group"
             )
             await group.tell(RunGroup())
             await over.wait()

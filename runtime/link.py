@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from callboard.runtime.messages import DeadLetter
 from callboard.runtime.receiver import Receiver
 from callboard.runtime.ref import ActorRef
+from callboard.runtime.remote import RemoteRef
 from callboard.runtime.sender import Sender
 from callboard.runtime.transport import Transport
 
@@ -49,29 +50,30 @@ class Link(Generic[M]):
         survives: bool = False,
         on_dead_letter: Callable[[DeadLetter], None] = lambda _letter: None,
     ) -> None:
+        self._target = target
         self._receiver = Receiver(
-            target,
+            lambda _to: self._target,
             lambda envelope: transport.send(envelope, arrive),
             resend_s,
             survives=survives,
         )
-        self._sender: Sender[M] = Sender(
-            target.address,
+        self._sender = Sender(
             lambda envelope: transport.send(envelope, self._receiver.arrive),
             resend_s,
             window,
             on_dead_letter,
         )
+        self._ref: RemoteRef[M] = RemoteRef(self._sender, target.address)
         arrive = self._sender.arrive
 
     @property
     def ref(self) -> ActorRef[M]:
         """What those who send use as the actor's ref."""
-        return self._sender
+        return self._ref
 
     def attach(self, target: ActorRef[M]) -> None:
         """Hand what comes from now on to `target`, which has taken the actor's place."""
-        self._receiver.target = target
+        self._target = target
 
     def close(self) -> None:
         """Send nothing any more; open requests fail with ActorStopped."""

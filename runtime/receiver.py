@@ -16,7 +16,7 @@ from callboard.runtime.transport import Confirmed, Envelope, Message, Received, 
 class _Handed(Reply[Any]):
     """A message that the actor was given, and the slot for its outcome."""
 
-    number: int
+    sent: Message
     message: Any
     settle: "Callable[[_Handed], None]"
     outcome: Outcome[Any] | None = field(default=None, init=False)
@@ -55,7 +55,16 @@ class _Handed(Reply[Any]):
 
 
 class Receiver:
-    """The end of the actor."""
+    """The end of the actors.
+
+    Args:
+        resolve: The actor that is called so here (`Message.to`); raises LookupError where there
+            is none, which is as though it had stopped.
+        send: Puts an envelope on its way to the other end's `Sender.arrive`.
+        resend_s: Seconds after which an outcome that was not confirmed is sent again.
+        survives: See `Link`.
+        longest_s: See `Sender`.
+    """
 
     __slots__ = (
         "_again",
@@ -64,32 +73,33 @@ class Receiver:
         "_handed",
         "_next",
         "_resend_s",
+        "_resolve",
         "_send",
         "_survives",
         "_timer",
         "_unheard",
-        "target",
     )
 
     def __init__(
         self,
-        target: ActorRef[Any],
+        resolve: Callable[[str], ActorRef[Any]],
         send: Callable[[Envelope], None],
         resend_s: float,
         *,
         survives: bool,
+        longest_s: float | None = None,
     ) -> None:
-        self.target = target
+        self._resolve = resolve
         self._send = send
         self._resend_s = resend_s
         self._survives = survives
         self._closed = False
         self._next = 1
-        self._early: dict[int, object] = {}
+        self._early: dict[int, Message] = {}
         self._handed: dict[int, _Handed] = {}
-        self._again: dict[int, object] = {}
+        self._again: dict[int, Message] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._unheard = Resender(resend_s, self._transmit)
+        self._unheard = Resender(resend_s, longest_s or resend_s, self._transmit)
 
     def close(self) -> None:
         """Take nothing any more, and send nothing."""
@@ -98,14 +108,18 @@ class Receiver:
         if self._timer is not None:
             self._timer.cancel()
 
+    def hasten(self) -> None:
+        """Send again now what was not confirmed, see `Resender.hasten`."""
+        self._unheard.hasten()
+
     def arrive(self, envelope: Envelope) -> None:
         """Take what the other end has sent."""
         if self._closed:
             return
         match envelope:
-            case Message(number, floor, body):
+            case Message(number, floor):
                 if number >= self._next:
-                    self._early[number] = body
+                    self._early[number] = envelope
                 elif number in self._handed:
                     self._transmit(number)
                 self._hand_in_order(floor)
@@ -119,14 +133,20 @@ class Receiver:
         """Give the actor what is next, unless it has left something that comes before."""
         while not self._again and (self._next in self._early or self._next < floor):
             number, self._next = self._next, self._next + 1
-            if number in self._early and not self._hand(number, self._early.pop(number)):
+            if number in self._early and not self._hand(self._early.pop(number)):
                 self._next = number  # as though it had been lost: it comes again
                 return
 
-    def _hand(self, number: int, body: object) -> bool:
-        """Give a message to the actor; whether there was room."""
-        handed = _Handed(number, body, self._settle)
-        self.target.deliver(handed)
+    def _hand(self, sent: Message) -> bool:
+        """Give a message to its actor; whether there was room."""
+        number = sent.number
+        handed = _Handed(sent, sent.body, self._settle)
+        try:
+            target = self._resolve(sent.to)
+        except LookupError:
+            handed.fail(ActorStopped(sent.to))
+        else:
+            target.deliver(handed)
         if handed.refused:
             return False
         handed.received = True
@@ -138,11 +158,11 @@ class Receiver:
         return True
 
     def _settle(self, handed: _Handed) -> None:
-        number = handed.number
+        number = handed.sent.number
         if self._closed:
             return
         if self._survives and handed.left:
-            self._again[number] = handed.message
+            self._again[number] = handed.sent
             if self._timer is None:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(self._resend_s, self._hand_again)
@@ -154,7 +174,7 @@ class Receiver:
         self._timer = None
         again, self._again = self._again, {}
         for number in sorted(again):
-            if self._again or not self._hand(number, again[number]):
+            if self._again or not self._hand(again[number]):
                 self._again[number] = again[number]
         if not self._again:
             self._hand_in_order(self._next)

@@ -1,25 +1,31 @@
 """The end of a link for those who send."""
 
-import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 from attrs import define
 
-from callboard.runtime.errors import ActorStopped, MailboxFull
-from callboard.runtime.messages import DeadLetter, Outcome, Request
-from callboard.runtime.ref import ActorRef, Reply
+from callboard.runtime.errors import ActorStopped
+from callboard.runtime.messages import DeadLetter, Outcome
+from callboard.runtime.ref import Reply
+from callboard.runtime.remote import RemoteRef
 from callboard.runtime.transport import Confirmed, Envelope, Message, Received, Resender, Settled
-
-M = TypeVar("M")
-R = TypeVar("R")
 
 
 @define(eq=False)
-class _Sent:
-    """A message that isn't settled; `reply` is None for one that was told."""
+class Sent:
+    """A message that isn't settled.
 
+    Attributes:
+        number: Its place in the numbering that holds now.
+        ref: Whom it is for.
+        body: What was sent.
+        reply: Where its outcome goes, None for one that was told.
+    """
+
+    number: int
+    ref: RemoteRef[Any]
     body: Any
     reply: Reply[Any] | None
 
@@ -29,11 +35,19 @@ class _Sent:
         return self.reply is None or self.reply.open
 
 
-class Sender(ActorRef[M]):
-    """The end of those who send."""
+class Sender:
+    """The end of those who send, to as many actors as the other end has.
+
+    Args:
+        send: Puts an envelope on its way to the other end's `Receiver.arrive`.
+        resend_s: Seconds after which an envelope that was not heard of is sent again.
+        window: Messages on their way at a time; see `has_room`.
+        on_dead_letter: Called with each message that was told and found its actor stopped.
+        longest_s: The most that `resend_s` becomes when it is too short, see `Resender`; None for
+            no more than it is.
+    """
 
     __slots__ = (
-        "_address",
         "_closed",
         "_last",
         "_new",
@@ -47,86 +61,103 @@ class Sender(ActorRef[M]):
 
     def __init__(
         self,
-        address: str,
         send: Callable[[Envelope], None],
         resend_s: float,
         window: int,
         on_dead_letter: Callable[[DeadLetter], None],
+        longest_s: float | None = None,
     ) -> None:
-        self._address = address
         self._send = send
         self._window = window
         self._on_dead_letter = on_dead_letter
         self._closed = False
         self._last = 0
-        self._sent: dict[int, _Sent] = {}
+        self._sent: dict[int, Sent] = {}
         self._new: dict[int, None] = {}  # in order, and never heard of
-        self._unheard = Resender(resend_s, self._transmit)
+        self._unheard = Resender(resend_s, longest_s or resend_s, self._transmit)
         self._room: anyio.Event | None = None
 
     @property
-    def address(self) -> str:
-        """See `ActorRef.address`."""
-        return self._address
+    def has_room(self) -> bool:
+        """Whether fewer messages are on their way than may be."""
+        return len(self._new) < self._window
 
-    async def tell(self, message: M) -> None:
-        """See `ActorRef.tell`; waits while too many messages are on their way."""
-        while len(self._new) >= self._window:
+    async def wait_for_room(self) -> None:
+        """Return when there is room, or nothing is sent any more."""
+        while not self.has_room:
             if self._room is None:
                 self._room = anyio.Event()
             await self._room.wait()
-        self._put(message, None)
 
-    def tell_nowait(self, message: M) -> None:
-        """See `ActorRef.tell_nowait`."""
-        if len(self._new) >= self._window:
-            raise MailboxFull(self._address)
-        self._put(message, None)
+    def put(self, ref: RemoteRef[Any], body: object, reply: Reply[Any] | None) -> Sent:
+        """Send `body` to the actor of `ref`, room or not; never waits.
 
-    async def ask(self, request: Request[R], timeout_s: float | None = None) -> R:
-        """See `ActorRef.ask`; doesn't wait for room, for an asker has one request at a time."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-        reply = Reply(request, future)
-        timer = None
-        if timeout_s is not None:
-            timer = loop.call_later(timeout_s, reply.expire, self._address, timeout_s)
-        number = self._put(request, reply)
-        try:
-            return await future
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._forget(number)
+        Args:
+            ref: One that was made with this sender.
+            body: The message.
+            reply: Where its outcome goes, None for one that is told.
+        """
+        if self._closed or ref.gone:
+            sent = Sent(0, ref, body, reply)
+            self._give(sent, Outcome(error=ActorStopped(ref.address)))
+            return sent
+        self._last += 1
+        sent = Sent(self._last, ref, body, reply)
+        self._sent[sent.number] = sent
+        self._new[sent.number] = None
+        self._unheard.expect(sent.number)
+        self._transmit(sent.number)
+        return sent
 
-    def deliver(self, reply: Reply[R]) -> None:
-        """See `ActorRef.deliver`."""
-        if len(self._new) >= self._window:
-            reply.fail(MailboxFull(self._address))
-        else:
-            self._put(reply.message, reply)
+    def forget(self, sent: Sent) -> None:
+        """Nobody waits any more for the outcome of what `put` has sent."""
+        if self._sent.get(sent.number) is sent:
+            del self._sent[sent.number]
+            self._heard(sent.number)
 
-    async def stop(self) -> None:
-        """Refused, like `cancel`: an actor that is far away is ended by its own parent."""
-        raise RuntimeError(f"{self._address} can't be ended over a link; its parent does that")
+    def settle(self, number: int, outcome: Outcome[Any]) -> None:
+        """A message has an outcome; for one that has none yet, nothing is sent any more."""
+        sent = self._sent.pop(number, None)
+        if sent is not None:
+            self._heard(number)
+            self._give(sent, outcome)
 
-    async def cancel(self) -> None:
-        """Refused, see `stop`."""
-        await self.stop()
+    def renew(self) -> None:
+        """The other end is a new one that knows nothing.
 
-    def fail(self, error: Exception) -> None:
-        """Refused, see `stop`."""
-        raise RuntimeError(f"{self._address} can't be failed over a link") from error
+        All that isn't settled is sent again, in order and numbered from 1. Whoever carries
+        envelopes keeps those of the old numbering from both ends from now on.
+        """
+        left = [sent for sent in self._sent.values() if sent.wanted]
+        self._unheard.clear()
+        for number, sent in enumerate(left, 1):
+            sent.number = number
+        self._sent = {sent.number: sent for sent in left}
+        self._new = dict.fromkeys(self._sent)
+        self._last = len(left)
+        for sent in left:
+            self._unheard.expect(sent.number)
+        for sent in left:
+            if self._sent.get(sent.number) is sent:  # sending one may settle another
+                self._transmit(sent.number)
+
+    def hasten(self) -> None:
+        """Send again now what was not heard of, see `Resender.hasten`."""
+        self._unheard.hasten()
+
+    def abandon(self) -> None:
+        """Send nothing again of what was sent so far; its outcome is that its actors stopped."""
+        left, self._sent = self._sent, {}
+        self._unheard.clear()
+        self._new.clear()
+        self._make_room()
+        for each in left.values():
+            self._give(each, Outcome(error=ActorStopped(each.ref.address)))
 
     def close(self) -> None:
         """Send nothing any more."""
         self._closed = True
-        self._unheard.clear()
-        left, self._sent = self._sent, {}
-        self._new.clear()
-        self._make_room()
-        for each in left.values():
-            self._give(each, Outcome(error=ActorStopped(self._address)))
+        self.abandon()
 
     def arrive(self, envelope: Envelope) -> None:
         """Take what the other end has sent."""
@@ -136,46 +167,27 @@ class Sender(ActorRef[M]):
             case Received(number):
                 self._heard(number)
             case Settled(number, outcome):
-                sent = self._sent.get(number)
-                self._forget(number)
-                if sent is not None:
-                    self._give(sent, outcome)
+                self.settle(number, outcome)
                 self._send(Confirmed(number))
             case _:
                 raise TypeError(f"{envelope!r} came to the wrong end")
-
-    def _put(self, body: object, reply: Reply[Any] | None) -> int:
-        self._last += 1
-        number, sent = self._last, _Sent(body, reply)
-        if self._closed:
-            self._give(sent, Outcome(error=ActorStopped(self._address)))
-            return number
-        self._sent[number] = sent
-        self._new[number] = None
-        self._unheard.expect(number)
-        self._transmit(number)
-        return number
 
     def _transmit(self, number: int) -> None:
         sent = self._sent[number]
         if sent.wanted:
             floor = next(iter(self._new), self._last + 1)
-            self._send(Message(number, floor, sent.body))
+            self._send(Message(number, floor, sent.body, sent.ref.to))
         else:
-            self._forget(number)
+            self.forget(sent)
 
-    def _give(self, sent: _Sent, outcome: Outcome[Any]) -> None:
+    def _give(self, sent: Sent, outcome: Outcome[Any]) -> None:
         if sent.reply is None:
             if isinstance(outcome.error, ActorStopped):
-                self._on_dead_letter(DeadLetter(self._address, sent.body))
+                self._on_dead_letter(DeadLetter(sent.ref.address, sent.body))
         elif outcome.error is None:
             sent.reply.send(outcome.value)
         else:
             sent.reply.fail(outcome.error)
-
-    def _forget(self, number: int) -> None:
-        if self._sent.pop(number, None) is not None:
-            self._heard(number)
 
     def _heard(self, number: int) -> None:
         self._unheard.heard(number)

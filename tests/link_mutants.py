@@ -1,4 +1,4 @@
-"""The rules of a link's two ends, as they stand in `runtime/sender.py` and `receiver.py`.
+"""The rules of a link's ends, as they stand in `runtime/sender.py`, `remote.py` and `receiver.py`.
 
 Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mutants`.
 """
@@ -6,14 +6,18 @@ Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mut
 SENDER = [
     (
         "a message that isn't heard of is sent again",
-        "self._new[number] = None\n        self._unheard.expect(number)",
-        "self._new[number] = None",
+        "self._new[sent.number] = None\n        self._unheard.expect(sent.number)",
+        "self._new[sent.number] = None",
     ),
     ("a message that was heard of isn't sent again", "self._unheard.heard(number)", "pass"),
     (
         "an outcome that nobody waits for is confirmed as well",
-        "                self._send(Confirmed(number))",
-        "                    self._send(Confirmed(number))",
+        "self.settle(number, outcome)\n                self._send(Confirmed(number))",
+        (
+            "if number in self._sent:\n"
+            "                    self._send(Confirmed(number))\n"
+            "                self.settle(number, outcome)"
+        ),
     ),
     (
         "a message that is on its way is waited for",
@@ -27,16 +31,15 @@ SENDER = [
     ),
     ("who has given up sends nothing", "if sent.wanted:", "if True:"),
     (
-        "an ask that has ended is forgotten",
-        "timer.cancel()\n            self._forget(number)",
-        "timer.cancel()",
-    ),
-    (
         "what an actor didn't handle that has stopped is a dead letter",
         "if isinstance(outcome.error, ActorStopped):",
         "if False:",
     ),
     ("who waits for room is woken", "self._room.set()", "pass"),
+]
+
+REMOTE = [
+    ("an ask that has ended is forgotten", "self._sender.forget(sent)", "pass"),
 ]
 
 RECEIVER = [

@@ -73,6 +73,7 @@ _MARKS = (
     "[lxc monitor]",
     "lxc-attach",
     "lxc-start",
+    "nats-server",
     "qemu-system",
     "slirp4netns",
     "sshd",

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.actor_mutants import ANSWERS, LEDGER, TIMES
-from tests.link_mutants import RECEIVER, SENDER
+from tests.link_mutants import RECEIVER, REMOTE, SENDER
 from tests.mutation import Mutant, first_failure
 from tests.state_mutants import BLAME, ENDS, LAVA, MESSAGES, SENT, SYNCS_AND_STARTS
 
@@ -60,6 +60,7 @@ MUTANTS = [
         (_ACTOR, _ACTOR_TESTS, [*ANSWERS, *TIMES]),
         (_ACTOR, _LEDGER_TESTS, LEDGER),
         ("runtime/sender.py", _LINK_TESTS, SENDER),
+        ("runtime/remote.py", _LINK_TESTS, REMOTE),
         ("runtime/receiver.py", _LINK_TESTS, RECEIVER),
         ("actors/job.py", _ACTOR_TESTS, _ESSENTIAL),
         ("actors/blame.py", _BLAME_TESTS, BLAME),

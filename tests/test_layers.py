@@ -20,6 +20,7 @@ PACKAGES = {
     "callboard.report": ROOT / "src/callboard/report",
     "callboard.simulation": ROOT / "src/callboard/simulation",
     "callboard.cli": ROOT / "src/callboard/cli",
+    "callboard.cluster": ROOT / "src/callboard/cluster",
 }
 ALLOWED = {
     "callboard.runtime": set[str](),
@@ -58,6 +59,21 @@ ALLOWED = {
         "callboard.running",
         "callboard.runtime",
         "callboard.sources",
+    },
+    "callboard.cluster": {
+        "callboard.actors",
+        "callboard.definition",
+        "callboard.downloads",
+        "callboard.events",
+        "callboard.flow",
+        "callboard.journal",
+        "callboard.live",
+        "callboard.networks",
+        "callboard.nodes",
+        "callboard.reservation",
+        "callboard.runtime",
+        "callboard.sources",
+        "callboard.state",
     },
     "callboard.networks": {"callboard.actors", "callboard.definition"},
     "callboard.nodes": {
@@ -153,11 +169,45 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         ("callboard.simulation.worker", "rich"),
         ("callboard.cli.check", "callboard.actors.messages"),
         ("callboard.cli.flow", "callboard.actors"),
+        ("callboard.cli.run", "nats"),
+        ("callboard.elsewhere", "nats"),
+        ("callboard.cli.run", "callboard.cluster.connection"),
+        ("callboard.cli.devices", "nats"),
+        ("callboard.cli.worker", "nats"),
+        ("callboard.cli.cluster", "nats"),
+        ("callboard.cluster", "nats"),
     ],
 )
 def test_importing_a_part_does_not_import_the_whole(module: str, absent: str) -> None:
     code = f"import sys, {module}; sys.exit({absent!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_the_cluster_knows_nats() -> None:
+    for path in _modules():
+        if not path.is_relative_to(PACKAGES["callboard.cluster"]):
+            names = {name.split(".")[0] for name in _imports(path)}
+            assert not names & {"nats", "nkeys"}, path
+
+
+def test_a_run_on_this_machine_never_loads_the_client_of_a_cluster(tmp_path: Path) -> None:
+    demo = ROOT / "scenarios/demo.yaml"
+    code = f"""
+import sys
+from callboard.__main__ import main
+sys.argv = ["callboard", "simulate", {str(demo)!r}]
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+sys.argv = ["callboard", "run", {str(demo)!r}, "-o", {str(tmp_path / "run")!r}]
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+assert not {{"nats", "nkeys", "callboard.cluster.connection"}} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
 def test_every_public_name_of_the_face_is_there() -> None:

@@ -11,16 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from callboard.cluster.errors import ClusterError
     from callboard.definition import load, read_devices
     from callboard.definition.devices import DevicesFile
     from callboard.definition.diagnostics import DefinitionError, Diagnostic
     from callboard.definition.model import Definition
+    from callboard.elsewhere import attach, submit
     from callboard.flow.check import GroupRefused, Verdict, check
     from callboard.live import GroupResult, LiveGroup
     from callboard.running import Setup, open_group, run
     from callboard.simulation.simulate import SimulationResult, simulate
 
 __all__ = [
+    "ClusterError",
     "Definition",
     "DefinitionError",
     "DevicesFile",
@@ -31,15 +34,19 @@ __all__ = [
     "Setup",
     "SimulationResult",
     "Verdict",
+    "attach",
     "check",
     "load",
     "open_group",
     "read_devices",
     "run",
     "simulate",
+    "submit",
 ]
 
 _HOMES = {
+    "callboard.cluster.errors": ("ClusterError",),
+    "callboard.elsewhere": ("attach", "submit"),
     "callboard.definition": ("load", "read_devices"),
     "callboard.definition.devices": ("DevicesFile",),
     "callboard.definition.diagnostics": ("DefinitionError", "Diagnostic"),

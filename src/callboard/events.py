@@ -610,7 +610,7 @@ def encode(event: Event) -> bytes:
     return f"{text}\n".encode()
 
 
-def decode(line: bytes) -> Event:
+def decode(line: bytes | str) -> Event:
     """The event of one line of the log.
 
     Raises:

@@ -104,10 +104,12 @@ class Journal:
     """Where actors say what happened: numbers events, masks secrets, passes them to sinks.
 
     Args:
-        clock: The current time in seconds; the run's begin is the first call.
+        clock: The current time in seconds; the run's begin is `time_s` before the first call.
         mask: Hides secrets in every event.
         sinks: Each gets every event, in order. A sink that raises OSError gets no more events.
         failed: Called once for each sink that failed, with its error.
+        seq: The `seq` of the event that is gone on after.
+        time_s: Seconds since the run began, now.
     """
 
     def __init__(
@@ -117,13 +119,15 @@ class Journal:
         mask: Mask | None = None,
         sinks: Iterable[Callable[[Event], None]] = (),
         failed: Callable[[OSError], None] = lambda _error: None,
+        seq: int = 0,
+        time_s: float = 0.0,
     ) -> None:
         self._clock = clock
-        self._begin_s = clock()
+        self._begin_s = clock() - time_s
         self._mask = mask if mask is not None and mask.hides else None
         self._sinks = tuple(sinks)
         self._failed = failed
-        self._seq = 0
+        self._seq = seq
 
     def add(self, sink: Callable[[Event], None]) -> None:
         """Give `sink` every event from now on."""

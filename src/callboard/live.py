@@ -15,7 +15,8 @@ from attrs import frozen
 from callboard.actors.drivers.switches import Switches
 from callboard.actors.group import Group, Rules
 from callboard.actors.messages import GroupDone, GroupMessage, Interrupt, RunGroup
-from callboard.actors.placement import Placement
+from callboard.actors.post import Post
+from callboard.actors.progress import Progress
 from callboard.definition.model import Definition
 from callboard.events import FORMAT, DeadLetter, Event, RunEnded, RunStarted, Status
 from callboard.journal import Journal, Mask
@@ -67,16 +68,22 @@ class LiveGroup:
         log_error: Why it can't be recorded any more, None as long as it can.
     """
 
-    def __init__(self, placements: tuple[Placement, ...], journal: Journal) -> None:
-        self._placements = placements
+    def __init__(self, posts: tuple[Post, ...], journal: Journal) -> None:
+        self._posts = posts
         self._journal = journal
         self._group: ActorRef[GroupMessage] | None = None
         self._interrupted = False
+        self._abandoned = False
         self._ended: RunEnded | None = None
         self._over = anyio.Event()
         self._listeners: list[MemoryObjectSendStream[Event]] = []
         self.directory: Path | None = None
         self.log_error: OSError | None = None
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the run began."""
+        return self._journal.time_s
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Every event from now on, up to the end of the run.
@@ -103,8 +110,8 @@ class LiveGroup:
 
     def kill(self) -> None:
         """End every process of every node now, on top of an interruption."""
-        for placement in self._placements:
-            placement.kill()
+        for post in self._posts:
+            post.kill()
 
     async def wait(self) -> RunEnded:
         """How the run ended; waits until every job has been finalised.
@@ -137,8 +144,18 @@ class LiveGroup:
         for listener in self._listeners:
             listener.close()
 
+    def abandon(self) -> None:
+        """Leave the group to another that takes it up: its context ends no job, only its actors.
+
+        They answer open requests with their end. Jobs elsewhere must not hear of that, nor must
+        the log tell of it.
+        """
+        self._abandoned = True
+
     async def close(self) -> None:
         """End every job in order, and return when that is done; for `perform`."""
+        if self._abandoned:
+            return
         self.interrupt("the group was closed")
         await self._over.wait()
 
@@ -171,47 +188,55 @@ async def _taken(stream: MemoryObjectReceiveStream[Event]) -> AsyncGenerator[Eve
 async def perform(
     definition: Definition,
     name: str,
-    placements: tuple[Placement, ...],
+    posts: tuple[Post, ...],
     sinks: Iterable[Observer],
     rules: Rules,
     started_at: str | None = None,
     order: Callable[[int], int] | None = None,
     switches: Mapping[str, Switches] = MappingProxyType({}),
+    journal: Journal | None = None,
+    progress: Progress | None = None,
 ) -> AsyncIterator[LiveGroup]:
     """The group while it runs, from the first event of its log to the last.
 
     Args:
         definition: What its jobs are from.
         name: The group's UUID.
-        placements: Every job with its device.
+        posts: Every job, and who does it.
         sinks: Are given every event.
         rules: How the group's coordination works.
         started_at: When it began, by the calendar; None in virtual time.
         order: Chooses which of n actors that have something to do is served next; None is first
             come, first served.
         switches: By the name of each VLAN of the group, what moves ports into it.
+        journal: Where its actors record what happens; None makes one that begins now.
+        progress: How far the group has come that this one takes up, whose log `journal` goes on
+            with; None for a group that begins.
 
     Raises:
         OSError: A sink can't take the first event.
     """
-    journal = Journal(
-        asyncio.get_running_loop().time,  # what anyio.current_time asks, at a third of its price
-        mask=Mask([*definition.secrets.values(), *secret_values(definition)]),
-        sinks=sinks,
-        failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
-    )
-    live = LiveGroup(placements, journal)
-    journal.emit(
-        "/",
-        RunStarted(
+    if journal is None:
+        journal = Journal(
+            asyncio.get_running_loop().time,  # anyio.current_time asks it, at thrice its price
+            mask=Mask([*definition.secrets.values(), *secret_values(definition)]),
+            sinks=sinks,
+            failed=lambda error: live.log_failed(error),  # noqa: PLW0108 - it is made below
+        )
+    else:
+        for sink in sinks:
+            journal.add(sink)
+    live = LiveGroup(posts, journal)
+    if progress is None:
+        started = RunStarted(
             format=FORMAT,
             group=name,
             name=definition.job_name,
             multinode=definition.multinode,
-            jobs=len(placements),
+            jobs=len(posts),
             started_at=started_at,
-        ),
-    )
+        )
+        journal.emit("/", started)
     if live.log_error is not None:
         raise live.log_error
 
@@ -219,12 +244,12 @@ async def perform(
         journal.emit(letter.address, DeadLetter(letter.address, type(letter.message).__name__))
 
     async with ActorSystem(on_dead_letter=undelivered, order=order) as system:
-        live.start(
-            system.spawn(
-                lambda: Group(placements, journal, definition.secrets, live.ended, rules, switches),
-                "group",
-            )
-        )
+        secrets = definition.secrets
+
+        def group() -> Group:
+            return Group(posts, journal, secrets, live.ended, rules, switches, progress)
+
+        live.start(system.spawn(group, "group"))
         try:
             yield live
         finally:

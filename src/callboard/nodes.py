@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from attrs import evolve, frozen
 
+from callboard.actors.allocation import allocate
 from callboard.actors.drivers import Container, Node
 from callboard.actors.drivers.abilities import DRIVERS
 from callboard.actors.drivers.bare import BareNode
@@ -44,7 +45,7 @@ from callboard.definition.model import NodeJob
 from callboard.definition.network import Network, NetworkKind
 from callboard.definition.ssh_devices import SSH_PORT, SshDevice
 from callboard.networks import NodesUnavailable, is_networked, open_segment
-from callboard.reservation import reserve
+from callboard.reservation import Choice, reserve
 from callboard.seats import Seat
 from callboard.state import state_directory
 from callboard.switching import addressed, open_switches
@@ -66,6 +67,7 @@ class Wanted:
         download: Downloads files for containers.
         network: Which network nodes are in that are made here; None leaves it to the devices file,
             else to the definition.
+        choice: Chooses among the free devices.
     """
 
     run: str
@@ -76,6 +78,7 @@ class Wanted:
     background: Mapping[str, bool]
     download: Download
     network: NetworkKind | None = None
+    choice: Choice = allocate
 
 
 @frozen
@@ -113,7 +116,8 @@ async def open_nodes(
         if wanted.devices is not None:
             needy = [job for job in wanted.jobs if job.device_type is not None]
             usable = [each for each in wanted.devices.devices if each.driver in DRIVERS]
-            reserved = await reserve(needy, wanted.devices, usable, wanted.queue_s, waiting)
+            queue_s, choice = wanted.queue_s, wanted.choice
+            reserved = await reserve(needy, wanted.devices, usable, queue_s, waiting, choice)
             resources.callback(reserved.release)
             chosen = reserved.devices
         seats = tuple(

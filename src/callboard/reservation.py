@@ -35,12 +35,17 @@ class Reservation:
             os.close(lock)
 
 
+Choice = Callable[[Sequence[NodeJob], Sequence[Device]], Mapping[int, Device] | None]
+"""Says which of the free devices each job gets; None when they can't serve all jobs."""
+
+
 async def reserve(
     jobs: Sequence[NodeJob],
     file: DevicesFile,
     usable: Sequence[Device],
     limit_s: float | None,
     waiting: Callable[[frozenset[str]], None],
+    choice: Choice = allocate,
 ) -> Reservation:
     """Reserve a device for every job, all at once; waits while too many are busy.
 
@@ -50,6 +55,7 @@ async def reserve(
         usable: Those of them that this version can run jobs on.
         limit_s: How long to wait, in seconds; None waits as long as it takes.
         waiting: Called once if there is a wait, with the names of the busy devices.
+        choice: Chooses among those that are free.
 
     Raises:
         QueueTimeout: The limit has passed.
@@ -59,7 +65,7 @@ async def reserve(
     deadline_s = anyio.current_time() + limit_s if limit_s is not None else float("inf")
     told = False
     while True:
-        reservation = _attempt(jobs, file, fitting)
+        reservation = _attempt(jobs, file, fitting, choice)
         if reservation is not None:
             return reservation
         names = busy(file, fitting)
@@ -79,12 +85,12 @@ def busy(file: DevicesFile, devices: Iterable[Device]) -> frozenset[str]:
 
 
 def _attempt(
-    jobs: Sequence[NodeJob], file: DevicesFile, devices: Sequence[Device]
+    jobs: Sequence[NodeJob], file: DevicesFile, devices: Sequence[Device], choice: Choice
 ) -> Reservation | None:
     with _attempts():
         locks = {each.name: _try_lock(_lock_path(file, each)) for each in devices}
         free = [each for each in devices if locks[each.name] is not None]
-        chosen = allocate(jobs, free) or {}
+        chosen = choice(jobs, free) or {}
         kept = {device.name for device in chosen.values()}
         for name, lock in locks.items():
             if lock is not None and name not in kept:

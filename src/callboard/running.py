@@ -15,6 +15,7 @@ from callboard.actors.coordinator import Patience
 from callboard.actors.drivers.folder import sweep
 from callboard.actors.drivers.vland import recover
 from callboard.actors.group import Rules
+from callboard.actors.job import post
 from callboard.actors.support import MOST_NODES, problems
 from callboard.definition import split
 from callboard.definition.devices import DevicesFile
@@ -24,7 +25,7 @@ from callboard.definition.network import NetworkKind
 from callboard.downloads import downloads
 from callboard.events import LOG_NAME
 from callboard.flow.background import with_background
-from callboard.flow.check import GroupRefused, check
+from callboard.flow.check import GroupRefused, Verdict, check
 from callboard.flow.senders import senders_of
 from callboard.journal import LogFile
 from callboard.linking import Mishaps, lacking, link
@@ -94,6 +95,35 @@ def _too_many(definition: Definition) -> Diagnostic:
     return Diagnostic("CB052", "error", message, hint=hint)
 
 
+async def prepare(
+    definition: Definition,
+    sources: Policy,
+    fetched: Callable[[str], None] = lambda _text: None,
+    *,
+    gate: bool = True,
+) -> tuple[Definition, Verdict]:
+    """Fetch what a definition names, and check it.
+
+    Args:
+        definition: What is to be run.
+        sources: How test definitions are fetched.
+        fetched: Called with a line of text when a source of test definitions has been fetched.
+        gate: Refuse a group of which it is proved that it can't finish.
+
+    Raises:
+        SourcesFailed: Test definitions can't be had; it is a DefinitionError.
+        GroupRefused: Some calls would never return; it is a DefinitionError.
+        DefinitionError: It has more nodes than can be run.
+    """
+    if definition.size > MOST_NODES:
+        raise DefinitionError([_too_many(definition)])
+    definition = await fetch(definition, sources, fetched)
+    verdict = await anyio.to_thread.run_sync(check, definition)
+    if gate and verdict.outcome == "deadlocks":
+        raise GroupRefused(verdict)
+    return definition, verdict
+
+
 @contextlib.asynccontextmanager
 async def open_group(
     definition: Definition,
@@ -122,12 +152,7 @@ async def open_group(
         OSError: The log or the state directory can't be written.
         ValueError: The counter of job ids is damaged.
     """
-    if definition.size > MOST_NODES:
-        raise DefinitionError([_too_many(definition)])
-    definition = await fetch(definition, setup.sources, fetched)
-    verdict = await anyio.to_thread.run_sync(check, definition)
-    if setup.check and verdict.outcome == "deadlocks":
-        raise GroupRefused(verdict)
+    definition, verdict = await prepare(definition, setup.sources, fetched, gate=setup.check)
     known = setup.devices.network.links if setup.devices else ()
     if (missing := await lacking(known, setup.mishaps)) is not None:
         raise NodesUnavailable(*missing)
@@ -160,8 +185,9 @@ async def open_group(
         sinks: list[Observer] = [log, *observers]
         if setup.mishaps is not None:
             sinks.append(setup.mishaps)
+        posts = tuple(map(post, nodes.placements))
         async with perform(
-            definition, name, nodes.placements, sinks, rules, started_at, switches=nodes.switches
+            definition, name, posts, sinks, rules, started_at, switches=nodes.switches
         ) as live:
             live.directory = directory
             yield live

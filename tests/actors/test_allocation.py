@@ -5,7 +5,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callboard.actors.allocation import allocate, serves
+from callboard.actors.allocation import allocate, matching, serves
 from callboard.definition import Device, NodeJob, Place, read_text, split
 
 JOB = """\
@@ -68,3 +68,22 @@ def test_thousands_of_alike_devices_are_no_problem() -> None:
     chosen = allocate(jobs([frozenset()] * 300), rack)
     assert chosen is not None
     assert len(chosen) == 300
+
+
+@given(st.lists(st.frozensets(st.integers(0, 5)), max_size=6))
+def test_as_many_wants_as_possible_have_a_device(wants: list[frozenset[int]]) -> None:
+    found = matching(wants, sorted)
+    assert len(set(found.values())) == len(found)
+    assert all(device in wants[number] for number, device in found.items())
+    # as Hall and Koenig have it: so many can't be served that some have too few between them
+    subsets = (
+        [want for number, want in enumerate(wants) if mask >> number & 1]
+        for mask in range(1 << len(wants))
+    )
+    lacking = max(len(each) - len(frozenset[int]().union(*each)) for each in subsets)
+    assert len(found) == len(wants) - lacking
+
+
+def test_a_path_through_thousands_of_devices_is_found() -> None:
+    wants = [*((number, number + 1) for number in range(5_000)), (0,)]
+    assert len(matching(wants, lambda want: want)) == 5_001

@@ -10,6 +10,7 @@ import pytest
 from callboard.actors.drivers import Console
 from callboard.actors.drivers.bare import BareNode
 from callboard.actors.group import Rules
+from callboard.actors.job import post
 from callboard.actors.placement import Placement
 from callboard.definition import PipelineAction, pipeline, read_text, split
 from callboard.events import Event, Failure, JobEnded, JobStarted
@@ -82,7 +83,7 @@ async def running(node: BareNode, events: list[Event]) -> AsyncIterator[LiveGrou
     [job] = split(definition, first_id=1, group="g")
     placement = Placement(job, pipeline(job), "n", "local", node)
     with anyio.fail_after(60):
-        async with perform(definition, "g", (placement,), [events.append], Rules()) as live:
+        async with perform(definition, "g", (post(placement),), [events.append], Rules()) as live:
             yield live
 
 

@@ -160,8 +160,11 @@ def test_lines_say_what_happens(
         assert printed(capsys, verbosity - 1, body) == []
 
 
-def test_only_a_terminal_gets_a_table() -> None:
+def test_only_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     assert isinstance(view(Output(color="always")), Board)
+    monkeypatch.setenv("TERM", "dumb")  # it can't be drawn on
+    assert isinstance(view(Output(color="always")), Lines)
     assert isinstance(view(Output()), Lines)
     assert isinstance(view(Output(quiet=True)), Nothing)
     assert isinstance(view(Output(json=True)), Nothing)

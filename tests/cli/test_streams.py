@@ -20,11 +20,11 @@ import pexpect
 import pyte
 import pytest
 
-from callboard.cli import run as run_verb
 from callboard.cli.application import application
 from callboard.cli.live import Board, Lines
 from callboard.cli.output import Output
 from callboard.events import Event, JobCreated, JobEnded, read_log
+from callboard.running import new_directory
 
 CALLBOARD = [sys.executable, "-m", "callboard"]
 SINGLE = Path(str(files("callboard.scenarios"))) / "single.yaml"
@@ -364,7 +364,7 @@ def test_runs_that_begin_in_the_same_second_get_directories_of_their_own(
 
     def make(_: int) -> Path:
         together.wait()
-        return run_verb._make_new("a/../b: ümlaut")
+        return new_directory("a/../b: ümlaut")
 
     with ThreadPoolExecutor(16) as threads:
         made = list(threads.map(make, range(16)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.conformance.placements import Machines, open_cluster
 from tests.system.boxes import clear
 from tests.system.conftest import callboard
 from tests.system.harness import Callboard
@@ -15,3 +16,10 @@ def board(callboard: Callboard) -> Iterator[Callboard]:
     """The command line; containers that persist go after the test."""
     yield callboard
     clear(callboard)
+
+
+@pytest.fixture(scope="session")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A cluster for all rules, which are tried one after the other."""
+    with open_cluster(tmp_path_factory.mktemp("cluster")) as url:
+        yield Machines(url)

@@ -16,8 +16,8 @@ _INTRODUCTION = """\
 # Conformance
 
 What LAVA's documentation says of MultiNode, rule by rule, and whether callboard does it. Each rule
-has a small definition that shows it; `make test` runs them all, with real nodes. The page is
-written by
+has a small definition that shows it; `make test` runs them all, with real nodes on this machine,
+and once more in virtual time and on a cluster of three workers. The page is written by
 
 ```console
 $ .venv/bin/python -m tests.conformance

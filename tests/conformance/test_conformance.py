@@ -1,26 +1,54 @@
 """What LAVA's documentation says of MultiNode, rule by rule."""
 
+from collections.abc import Callable
+
 import pytest
 from tests.actors.drivers.hosting import needs_sshd
 from tests.conformance.page import HOLDS, PAGE, page, shown
-from tests.conformance.rule import DEFINITIONS, Rule, complaints, run
+from tests.conformance.placements import Machines, OneProcess, Placement, VirtualTime
+from tests.conformance.rule import DEFINITIONS, Rule, complaints
 from tests.conformance.rules import RULES
 from tests.conformance.systems import CONTAINERS, GUESTS
 from tests.system.harness import Callboard
 
+ONE_PROCESS, VIRTUAL_TIME = OneProcess(), VirtualTime()
 
-def _param(rule: Rule) -> object:
-    needs: list[pytest.MarkDecorator] = []
+
+def _marks(rule: Rule) -> list[pytest.MarkDecorator]:
     if rule in GUESTS.rules:
-        needs.append(needs_sshd)
-    elif rule in CONTAINERS.rules:
-        needs.append(pytest.mark.needs_lxc("busybox"))
-    return pytest.param(rule, id=rule.name, marks=needs)
+        return [needs_sshd]
+    return [pytest.mark.needs_lxc("busybox")] if rule in CONTAINERS.rules else []
 
 
-@pytest.mark.parametrize("rule", [_param(rule) for rule in RULES])
+def _rules(
+    placement: Placement, marked: Callable[[Rule], list[pytest.MarkDecorator]]
+) -> pytest.MarkDecorator:
+    rules = [rule for rule in RULES if rule.name not in placement.excepted]
+    return pytest.mark.parametrize(
+        "rule", [pytest.param(each, id=each.name, marks=marked(each)) for each in rules]
+    )
+
+
+def _complaints(placement: Placement, rule: Rule, board: Callboard) -> list[str]:
+    ran = placement.run(rule, board)
+    return complaints(placement.expected(rule, ran), ran)
+
+
+@_rules(ONE_PROCESS, _marks)
 def test_callboard_keeps_the_rule(board: Callboard, rule: Rule) -> None:
-    assert complaints(rule, run(rule, board)) == []
+    assert _complaints(ONE_PROCESS, rule, board) == []
+
+
+@_rules(VIRTUAL_TIME, lambda _rule: [])
+def test_callboard_keeps_the_rule_in_virtual_time(board: Callboard, rule: Rule) -> None:
+    assert _complaints(VIRTUAL_TIME, rule, board) == []
+
+
+@_rules(Machines(""), _marks)
+def test_callboard_keeps_the_rule_on_many_machines(
+    machines: Machines, board: Callboard, rule: Rule
+) -> None:
+    assert _complaints(machines, rule, board) == []
 
 
 def test_each_rule_has_one_definition_which_says_it_first() -> None:

@@ -576,6 +576,18 @@ async def test_an_asker_that_gives_up_sends_nothing_any_more() -> None:
 
 
 @pytest.mark.asyncio
+async def test_an_asker_that_gives_up_leaves_its_room_to_others_at_once() -> None:
+    async with ActorSystem() as system:
+        ref = system.spawn(Counter, "counter")
+        link = Link(ref, Nothing(), resend_s=1000, window=1)
+        with pytest.raises(AskTimeout):
+            await link.ref.ask(Question(1, 1), timeout_s=0.001)
+        link.ref.tell_nowait(Note(1, 2))
+        with pytest.raises(MailboxFull):
+            link.ref.tell_nowait(Note(1, 3))
+
+
+@pytest.mark.asyncio
 async def test_who_tells_waits_while_too_much_is_on_its_way() -> None:
     wire = Nothing()
     async with ActorSystem() as system, anyio.create_task_group() as tasks:

@@ -24,8 +24,15 @@ _VERBS = {
     "flow": "Draw who calls what in which order, and who waits for whom.",
     "report": "Derive all reports in a run directory again, from its event log.",
     "devices": "List the devices of the devices file: what runs, and what is busy.",
+    "submit": "Hand a group to a cluster, and print its id.",
+    "list": "List the groups of a cluster.",
+    "attach": "Show a group of a cluster, to its end.",
+    "logs": "Print what happened in a group of a cluster.",
+    "cancel": "End a group of a cluster.",
     "lxc": "List the containers that callboard has made; remove those whose job is dead.",
     "doctor": "Say what this machine can do, and what would mend what it can't.",
+    "worker": "Offer this machine's devices to a cluster of machines, and lead groups.",
+    "cluster": "Run a NATS server to try a cluster, set one up, or print a configuration.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",
     "completion": "Print the completion script of a shell.",
 }
@@ -65,7 +72,7 @@ class _Application(click.Group):
 )
 @click.version_option(package_name="callboard", message="%(prog)s %(version)s")
 def application() -> None:
-    """Run LAVA MultiNode job definitions on this machine: every node an actor."""
+    """Run LAVA MultiNode job definitions, on this machine or on many: every node an actor."""
 
 
 def verb(name: str) -> Callable[[Callable[P, int]], click.Command]:

@@ -9,9 +9,11 @@ from attrs import asdict, field, frozen
 
 from callboard.actors.drivers.abilities import DRIVERS
 from callboard.cli.application import output, verb
+from callboard.cli.cluster_options import cluster_options, cluster_refusal
 from callboard.cli.inputs import devices_file
 from callboard.cli.options import DEVICES
 from callboard.cli.output import Output, plain, refusal
+from callboard.cluster.errors import ClusterError
 from callboard.definition import Device, DevicesFile
 from callboard.definition.interfaces import Interface
 from callboard.definition.links import Link
@@ -19,6 +21,8 @@ from callboard.definition.links_reading import described
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from callboard.cluster.access import Access
 
 
 @frozen(order=True)
@@ -33,15 +37,25 @@ class _Plugged:
 
 @verb("devices")
 @click.argument("file", required=False, type=click.Path())
+@cluster_options
 @DEVICES
 def command(
-    file: str | None, devices: str | None, json: bool, quiet: bool, verbose: int, color: str
+    access: "Access | None",
+    file: str | None,
+    devices: str | None,
+    json: bool,
+    quiet: bool,
+    verbose: int,
+    color: str,
 ) -> int:
     """List the devices of a devices FILE: what this version can run, and what is busy.
 
-    Where devices have network interfaces, it shows what is plugged in where, too.
+    Where devices have network interfaces, it shows what is plugged in where, too. With --nats and
+    no FILE it lists those of a cluster, and which group has which.
     """
     said = output(json, quiet, verbose, color)
+    if access is not None and file is None:
+        return _fleet(access, said)
     found = devices_file(file or devices, said)
     taken = _busy(found) if found else frozenset[str]()
     if said.json:
@@ -51,6 +65,16 @@ def command(
     else:
         said.console.print(_listed(found, taken))
         _draw_network(found, said)
+    return 0
+
+
+def _fleet(access: "Access", said: Output) -> int:
+    from callboard.cli.fleet import show_fleet
+
+    try:
+        show_fleet(access, said)
+    except ClusterError as error:
+        raise cluster_refusal(error) from error
     return 0
 
 

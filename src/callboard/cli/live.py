@@ -63,7 +63,9 @@ def view(said: Output) -> View:
     """The view that fits the output: table, lines, or nothing."""
     if said.json or said.quiet:
         return Lines(said) if said.verbosity and not said.quiet else Nothing(said)
-    return Board(said.console) if said.console.is_terminal else Lines(said)
+    console = said.console
+    draws = console.is_terminal and not console.is_dumb_terminal
+    return Board(console) if draws else Lines(said)
 
 
 class Nothing:
@@ -83,33 +85,48 @@ class Nothing:
         """Nothing to do."""
 
 
+class Descriptions:
+    """Describes events in a line each: when, which node, and what.
+
+    Args:
+        verbosity: 0 for what is interesting, 1 for more, 2 for what nodes print, too.
+    """
+
+    def __init__(self, verbosity: int) -> None:
+        self._verbosity = verbosity
+        self._roles = Nodes()
+
+    def __call__(self, event: Event) -> str | None:
+        """The line; None for an event that isn't interesting."""
+        self._roles(event)
+        text = _line(event, self._verbosity)
+        node = self._roles.nodes.get(getattr(event.body, "job", -1))
+        if text is None:
+            return None
+        if isinstance(event.body, LinksChanged):
+            return f"{event.time_s:9.3f} network: {text}"
+        if node is not None:
+            return f"{event.time_s:9.3f} {node.job} {printable(node.role)}: {text}"
+        return None
+
+
 class Lines:
     """A line for each event that a reader wants to know; on standard error with `--json`."""
 
     def __init__(self, said: Output) -> None:
         self._file = sys.stderr if said.json else sys.stdout
-        self._verbosity = said.verbosity - said.json
-        self._roles = Nodes()
+        self._describe = Descriptions(said.verbosity - said.json)
         self.note = said.note
 
     def __call__(self, event: Event) -> None:
         """Print it, if it is interesting."""
-        self._roles(event)
-        text = _line(event, self._verbosity)
-        node = self._roles.nodes.get(getattr(event.body, "job", -1))
-        if isinstance(event.body, LinksChanged):
-            who = "network"
-        elif node is not None:
-            who = f"{node.job} {printable(node.role)}"
-        else:
-            return
-        if text is None:
+        if (text := self._describe(event)) is None:
             return
         try:
-            print(f"{event.time_s:9.3f} {who}: {text}", file=self._file)
+            print(text, file=self._file)
             self._file.flush()
         except (OSError, ValueError):  # nobody listens, or can: the run goes on
-            self._verbosity = -99
+            self._describe = Descriptions(-99)
 
     def shown(self) -> AbstractContextManager[object]:
         """Lines are printed as they come."""

@@ -16,10 +16,14 @@ from callboard.definition.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 Color = Literal["auto", "always", "never"]
-_STATUSES = {3: "failed", 4: "refused"}
+_STATUSES = {3: "failed", 4: "refused", 130: "canceled"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+_NO_LIMIT = 10_000
+"""Characters of a line that nobody has to see at once."""
 
 
 def plain(text: str) -> str:
@@ -33,7 +37,7 @@ class Refusal(Exception):
     Args:
         diagnostics: Why; at least one is an error.
         exit_code: 2 when the input is wrong, 3 when something broke on the way, 4 when the group
-            can't finish.
+            can't finish, 130 when it was cancelled first.
         notes: Lines of text that explain it, after the diagnostics.
     """
 
@@ -99,6 +103,14 @@ class Output:
                     "diagnostics": [as_json(each) for each in refusal.diagnostics],
                 }
             )
+
+    def table(self, table: "Table") -> None:
+        """Print a table; who isn't a terminal gets each row on a line of its own."""
+        console = self.console
+        if not console.is_terminal:
+            console = self._console(stderr=False)
+            console.width = _NO_LIMIT
+        console.print(table)
 
     def text(self, text: str) -> None:
         """Print a document that is not JSON as it is."""

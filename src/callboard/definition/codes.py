@@ -535,6 +535,48 @@ CB264 fault of rehearsals alone
 CB265 link outside of the group's network
     Only nodes in the network of the group have links that can be cut, slow or lossy: local nodes
     and containers with `network: group` or `--network group`.
+CB270 cluster that can't be reached
+    No NATS server answers at the URL, it refuses the credentials or the certificate, or the
+    client library is missing here (`pip install 'callboard[nats]'`). `callboard cluster dev`
+    starts a server on this machine.
+CB271 another version in the cluster
+    What another process has written is not of this version's protocol. All processes of a
+    cluster, clients too, must be of versions that have the same protocol.
+CB272 server that can't serve a cluster
+    callboard needs NATS 2.12 or newer, with JetStream enabled: logs, records and devices of a
+    cluster are kept there.
+CB273 name of a worker that is taken
+    Another worker of that name lives. `--name` gives this one another name; a worker that was
+    killed frees its name when its registration has expired.
+CB274 cluster without space
+    A stream or bucket of the cluster is full. Old groups expire with the retention time;
+    `callboard cluster init` sets limits, and the server's own configuration has some, too.
+CB275 too large for the cluster
+    A message is larger than the server takes (`max_payload`), or a group's definition and
+    sources are larger than a bundle may be.
+CB276 no such group
+    The cluster knows no group of that id: it was never submitted there, its retention time is
+    over, or several begin with the same characters. `callboard list --all` lists them.
+CB277 not on a cluster
+    The group needs what only a run on one machine has: networks of its own, VLANs, faults of
+    links, or files that lie on the machine of who submits it.
+CB278 nobody serves a role yet
+    No worker of the cluster offers a device of that type, with those tags and of that name. The
+    group waits for one, at most `timeouts.queue`.
+CB279 not permitted in the cluster
+    The credentials don't allow what was to be done, by the server's permissions.
+CB280 accounts that can't be made
+    A name of a member can't be used, or is another member's; nobody has the name that is to be
+    shut out; or the folder with the accounts can't be written or understood.
+CB281 group that has ended
+    What was asked for is for groups that wait or run. Results of those that have ended are there
+    until the retention time is over: `callboard attach ID` shows them, and `-o DIR` records them.
+CB282 group that has never run
+    It waited for devices for longer than its `timeouts.queue`, was cancelled meanwhile, got devices
+    that can't do all that `--strict` asks for, or could not be read by who leads it.
+CB283 no cluster on the server
+    The NATS server, or our account of it, has nothing of a callboard cluster. The first worker
+    that leads makes it, if its credentials allow that, and so does `callboard cluster init`.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -563,7 +605,7 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-_RUN = (*range(100, 118), 230, 231, *range(241, 246), 247, 248, 264, 265)
+_RUN = (*range(100, 118), 230, 231, *range(241, 246), 247, 248, 264, 265, *range(270, 284))
 RUN_CODES = frozenset(f"CB{number}" for number in _RUN)
 """Those that only appear when a command is carried out, not when a definition is read."""
 

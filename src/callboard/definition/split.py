@@ -1,7 +1,7 @@
 """The split of a definition into the jobs of its nodes, as LAVA's scheduler does it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 from attrs import evolve, frozen
 
@@ -17,6 +17,9 @@ WAIT_LIMIT_S = 30
 
 START_LIMIT_S = 90
 """LAVA's limit of a delayed start when neither role nor group has a `timeout`."""
+
+_EVERYBODY = -7046029254386353131
+"""Stands in the text of a job where the group is listed, until that is put there."""
 
 _COPIED = (
     "timeouts",
@@ -178,8 +181,21 @@ class _Text:
             job["secrets"] = dict.fromkeys(self.definition.secrets, MASK)
         job["protocols"] = self._protocols(member, own)
         job["actions"] = list(_actions(data["actions"], member.role.name))
-        hidden = {*self.definition.secrets.values(), *self.definition.hidden}
-        return dump(masked(job, hidden))
+        text = dump(masked(job, self._hidden))
+        return text.replace(f" {_EVERYBODY}\n", f"\n{self._roles}", 1)
+
+    @property
+    def _hidden(self) -> set[str]:
+        return {*self.definition.secrets.values(), *self.definition.hidden}
+
+    @cached_property
+    def _roles(self) -> str:
+        """The lines that list the group, which are most of a job of a large one."""
+        roles: dict[str, Plain] = {
+            str(each.id): each.role.name for each in self.members if each.role.connection is None
+        }
+        nested: dict[str, Plain] = {"protocols": {"lava-multinode": {"roles": roles}}}
+        return dump(masked(nested, self._hidden)).split("\n", 3)[3]
 
     def _protocols(self, member: _Member, own: Mapping[str, Plain]) -> dict[str, Plain]:
         name = member.role.name
@@ -195,11 +211,7 @@ class _Text:
         multinode |= {key: value for key, value in own.items() if key not in left_out}
         if "timeout" in written and "timeout" not in own:
             multinode["timeout"] = written["timeout"]
-        multinode["roles"] = {
-            str(other.id): other.role.name
-            for other in self.members
-            if other.role.connection is None
-        }
+        multinode["roles"] = _EVERYBODY
         result: dict[str, Plain] = {"lava-multinode": multinode}
         for protocol, value in protocols.items():
             if protocol in {"lava-lxc", "lava-vland"}:

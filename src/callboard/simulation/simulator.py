@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 from callboard.actors.coordinator import Patience
 from callboard.actors.drivers.switches import Switches
 from callboard.actors.group import Rules
+from callboard.actors.job import post
 from callboard.actors.ledger import MemoryLedger
 from callboard.actors.links import Links
 from callboard.actors.messages import CoordinatorMessage
@@ -156,8 +157,8 @@ class Rehearsal:
             job.id: self._node(job, befallen.get(job.id, ()), exchange, wires, seed)
             for job, _ in self.jobs
         }
-        placements = tuple(
-            _place(job, actions, number, node)
+        posts = tuple(
+            post(_place(job, actions, number, node))
             for number, ((job, actions), node) in enumerate(
                 zip(self.jobs, nodes.values(), strict=True), start=1
             )
@@ -181,7 +182,7 @@ class Rehearsal:
         opened = perform(
             self.definition,
             group,
-            placements,
+            posts,
             (hopes, *sinks),
             rules,
             order=order,

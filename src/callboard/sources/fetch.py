@@ -154,18 +154,10 @@ class _Fetcher:
 
     def _read(self, source: TestSource, tree: Tree) -> TestDefinition | None:
         """The definition's file; what is wrong with it is kept in `failures`."""
-        path = tree.folder / source.path
-        label = f"{shown(source.repository or '')}/{source.path}"
-        if not _is_file(path, tree.folder):
-            message = f"{shown(source.repository or '')} has no file `{source.path[:200]}`"
-            raise SourceError(MISSING, message, _near(tree.folder, source.path))
-        if path.stat().st_size > SIZE_LIMIT_BYTES:
-            message = f"{label} is larger than {SIZE_LIMIT_BYTES // 2**20} MiB"
-            raise SourceError(MISSING, message, "it must be a test definition")
-        definition, diagnostics = read_test_file(path, label, source.name)
+        definition, diagnostics = read_from(source, tree.folder)
         if definition is None:
             what = f"the definition `{source.name}` can't be used"
-            here = Diagnostic(MISSING, "error", what, source.place, f"it is {label}")
+            here = Diagnostic(MISSING, "error", what, source.place, f"it is {_label(source)}")
             self.failures[source.place] = (here, *diagnostics)
         return definition
 
@@ -221,6 +213,29 @@ class _Fetcher:
                 return fetch_tree(request, self._cache, self._folder, allow_local=allow_local)
             case ArchiveRequest():
                 return fetch_archive(request, self._cache, self._folder, allow_local=allow_local)
+
+
+def read_from(
+    source: TestSource, folder: Path
+) -> tuple[TestDefinition | None, tuple[Diagnostic, ...]]:
+    """What a test runs, from the folder that was fetched for it; None if that has any error.
+
+    Raises:
+        SourceError: The folder has no such file, or it is too large.
+        OSError: The file can't be read.
+    """
+    path = folder / source.path
+    if not _is_file(path, folder):
+        message = f"{shown(source.repository or '')} has no file `{source.path[:200]}`"
+        raise SourceError(MISSING, message, _near(folder, source.path))
+    if path.stat().st_size > SIZE_LIMIT_BYTES:
+        message = f"{_label(source)} is larger than {SIZE_LIMIT_BYTES // 2**20} MiB"
+        raise SourceError(MISSING, message, "it must be a test definition")
+    return read_test_file(path, _label(source), source.name)
+
+
+def _label(source: TestSource) -> str:
+    return f"{shown(source.repository or '')}/{source.path}"
 
 
 def _request(source: TestSource) -> Request:

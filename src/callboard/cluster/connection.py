@@ -1,0 +1,469 @@
+"""One process's connection to the NATS servers of its cluster.
+
+It lasts: once made, it comes back by itself whatever becomes of the servers, and says in one line
+that they are away and in one that they are back. Meanwhile everybody waits.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from attrs import define, field
+
+from callboard.cluster import subjects
+from callboard.cluster.access import Access
+from callboard.cluster.alongside import alongside
+from callboard.cluster.errors import CLUSTER_MADE, NO_CLUSTER, ClusterError, fault, no_client
+from callboard.cluster.server import OLDEST
+
+try:
+    from nats.aio.client import Client
+    from nats.errors import Error, SecureConnWantedError
+    from nats.js import JetStreamContext
+    from nats.js.errors import (
+        APIError,
+        NoStreamResponseError,
+        NotFoundError,
+        ServiceUnavailableError,
+    )
+except ImportError as missing:
+    raise no_client(missing) from None
+
+from callboard.cluster.bucket import Bucket  # these need the client
+from callboard.cluster.identity import Identity, read_identity
+from callboard.cluster.refusals import (
+    denied,
+    no_jetstream,
+    reason_of,
+    refused,
+    too_large,
+    unknown_client,
+    unreachable,
+)
+from callboard.cluster.stores import (
+    LEASE_S,
+    RETENTION_S,
+    protocol_of,
+    retention_of,
+    stores,
+    stream_of,
+)
+
+if TYPE_CHECKING:
+    from nats.js.api import StreamInfo
+
+T = TypeVar("T")
+
+_FIRST_S = 5.0
+"""How long the first connection, and each answer of JetStream, may take."""
+
+_AGAIN_S = 0.5
+"""How long to wait between two attempts to come back."""
+
+_PING_S = 3
+"""How often the server is asked whether it is there; not heard of twice, it is taken for gone."""
+
+_CLOSE_S = 2.0
+
+_MOST_SAID = 1000
+"""How many different lines are said once: some are on what others write, who may never stop."""
+
+
+@define(eq=False)
+class Cluster:
+    """A cluster that this process is connected to.
+
+    Attributes:
+        nc: The connection.
+        js: JetStream on it.
+        access: How it was reached.
+        note: Takes a line for the user, about the connection.
+        lease_s: Seconds after which an entry without a heartbeat is gone.
+        retention_s: Seconds for which groups and logs are kept.
+        connected: Whether the servers can be reached now, as far as we know.
+        since_s: When that last changed, by the event loop's clock.
+        denied: What the servers' permissions have last forbidden.
+    """
+
+    nc: Client
+    js: JetStreamContext
+    access: Access
+    note: Callable[[str], None]
+    lease_s: float = LEASE_S
+    retention_s: float = RETENTION_S
+    connected: bool = True
+    since_s: float = field(factory=anyio.current_time)
+    denied: ClusterError | None = None
+    _listeners: list[Callable[[bool], None]] = field(factory=list[Callable[[bool], None]])
+    _here: dict[str, Callable[[str, bytes], None]] = field(
+        factory=dict[str, Callable[[str, bytes], None]]
+    )
+    _outgoing: deque[tuple[str, bytes]] = field(factory=deque[tuple[str, bytes]])
+    _posted: anyio.Event = field(factory=anyio.Event)
+    _said: set[str] = field(factory=set[str])
+    _leaving: bool = False
+
+    @property
+    def limit_bytes(self) -> int:
+        """The size of the largest message that the servers take."""
+        return self.nc.max_payload
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket of `subjects`; asks the server nothing."""
+        return Bucket(name, stream_of(name), f"$KV.{name}.", self.js, direct=True)
+
+    def listen(self, call: Callable[[bool], None]) -> Callable[[], None]:
+        """Call with True when the servers are back, with False when they are away.
+
+        Returns:
+            What ends it.
+        """
+        self._listeners.append(call)
+        return lambda: self._listeners.remove(call)
+
+    @contextmanager
+    def each_time_back(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call this whenever the servers have been away and are back."""
+        forget = self.listen(lambda there: call() if there else None)
+        try:
+            yield
+        finally:
+            forget()
+
+    @contextmanager
+    def here(self, subject: str, call: Callable[[str, bytes], None]) -> Iterator[None]:
+        """Take what this process posts to a subject, which then doesn't go over the servers.
+
+        Args:
+            subject: The subject; its last part may be `*`.
+            call: Called with subject and data, in order, a turn of the event loop later.
+        """
+        self._here[subject] = call
+        try:
+            yield
+        finally:
+            if self._here.get(subject) is call:
+                del self._here[subject]
+
+    def post(self, subject: str, data: bytes) -> None:
+        """Publish soon and in order, without waiting for anything.
+
+        It is for who sends again what was not answered: what finds the buffer for a server that
+        is away full is dropped.
+
+        Raises:
+            ClusterError: It is too large for the servers.
+        """
+        if len(data) > self.limit_bytes:
+            raise too_large(len(data), self.limit_bytes)
+        if self._here:
+            call = self._here.get(subject) or self._here.get(f"{subject.rpartition('.')[0]}.*")
+            if call is not None:
+                asyncio.get_running_loop().call_soon(self._hand_over, call, subject, data)
+                return
+        self._outgoing.append((subject, data))
+        self._posted.set()
+
+    def _hand_over(self, call: Callable[[str, bytes], None], subject: str, data: bytes) -> None:
+        try:
+            call(subject, data)
+        except Exception as error:  # as one of what takes what comes from a server
+            self.say_once(fault(error))
+
+    async def wait_connected(self) -> None:
+        """Return as soon as the servers can be reached."""
+        if self.connected:
+            return
+        back = anyio.Event()
+        forget = self.listen(lambda there: back.set() if there else None)
+        try:
+            await back.wait()
+        finally:
+            forget()
+
+    async def run(self) -> None:
+        """Send what is posted; `connect` runs it.
+
+        Raises:
+            ClusterError: The server has ended the connection for good.
+        """
+        while True:
+            await self._posted.wait()
+            if self.nc.is_closed:
+                raise _ended(self)
+            self._posted = anyio.Event()
+            while self._outgoing:
+                with suppress(Error):  # full, or closed
+                    await self.nc.publish(*self._outgoing.popleft())
+
+    async def hang_up(self) -> None:
+        """Close the connection; `connect` does."""
+        self._leaving = True
+        # Its attempts to come back may miss that they are cancelled; then they soon end by this.
+        self.nc.options["max_reconnect_attempts"] = 1
+        with anyio.move_on_after(_CLOSE_S, shield=True), suppress(Exception):
+            await self.nc.close()
+
+    def say_once(self, text: str) -> None:
+        """Note a line that would say nothing new a second time."""
+        if text not in self._said and len(self._said) < _MOST_SAID:
+            self._said.add(text)
+            self.note(text)
+
+    async def _on_disconnected(self) -> None:
+        if self.connected and not self._leaving:
+            self._become(connected=False)
+            self.note("NATS is unreachable; everything waits")
+
+    async def _on_reconnected(self) -> None:
+        if not self.connected:
+            self._become(connected=True)
+            self.note("NATS is back")
+
+    async def _on_closed(self) -> None:
+        self._posted.set()  # `run` says so
+
+    async def _on_error(self, error: Exception) -> None:
+        text = str(error)
+        if "permissions violation" in text.lower():
+            self.denied = denied(text)
+            self.say_once(self.denied.text)
+        elif not isinstance(error, Error | OSError | EOFError):
+            self.say_once(fault(error))  # what takes a message has raised it, and goes on
+
+    def _become(self, *, connected: bool) -> None:
+        self.connected = connected
+        self.since_s = anyio.current_time()
+        for call in tuple(self._listeners):
+            call(connected)
+
+
+class _Client(Client):
+    """Says nothing to a server that is to prove itself by TLS and doesn't.
+
+    The library goes by what the server's first line asks for, which nobody has signed.
+    """
+
+    encrypted = False
+
+    def _connect_command(self) -> bytes:
+        if self.encrypted and not self._server_info.get("tls_required"):
+            raise SecureConnWantedError
+        return super()._connect_command()
+
+
+@asynccontextmanager
+async def connect(
+    access: Access,
+    *,
+    name: str,
+    note: Callable[[str], None],
+    make: bool = True,
+    init: bool = False,
+) -> AsyncIterator[Cluster]:
+    """Be connected to a cluster.
+
+    Args:
+        access: Where it is.
+        name: Of this process, for those who look at the server.
+        note: Takes a line for the user when the servers are away, are back, or refuse something.
+        make: Make what the cluster keeps on the servers where it is missing, unless the
+            credentials are of a member who may not.
+        init: Be content with a server that has no cluster yet, see `ensure`.
+
+    Raises:
+        ClusterError: There is no server, it lets us in not at all or not as far as needed, it is
+            too old, or the cluster is one of another version; later, that the server has ended
+            the connection for good.
+    """
+    access.check()
+    identity = read_identity(access.creds) if access.creds else Identity()
+    make = make and identity.kind in (None, "leader")
+    logging.getLogger("nats").addHandler(logging.NullHandler())
+    logging.getLogger("asyncio").addFilter(_is_for_users)
+    client = _Client()
+    js = client.jetstream(timeout=_FIRST_S, prefix=identity.api)
+    cluster = Cluster(client, js, access, note)
+    try:
+        await _dial(cluster, name, identity.inbox)
+        _check_version(cluster)
+        if not init:
+            await _look(cluster, make=make)
+        async with alongside(cluster.run):
+            yield cluster
+    finally:
+        await cluster.hang_up()
+
+
+async def ensure(
+    js: JetStreamContext,
+    lease_s: float = LEASE_S,
+    retention_s: float = RETENTION_S,
+    replicas: int = 1,
+) -> list[str]:
+    """Make the stream, buckets and object store of a cluster where they are missing.
+
+    What is there stays as it is, also where its lease is another.
+
+    Returns:
+        The names of the streams that were made.
+
+    Raises:
+        ClusterError: They can't be made, or are of another version of callboard.
+    """
+    made: list[str] = []
+    for config in stores(lease_s, retention_s, replicas):
+        name = str(config.name)
+        found = await _info(js, name)
+        if found is not None:
+            _check_protocol(found)
+            continue
+        try:
+            await js.add_stream(config)
+        except APIError as error:
+            raise refused(error, name) from error
+        made.append(name)
+    return made
+
+
+async def _dial(cluster: Cluster, name: str, inbox: str) -> None:
+    access, client = cluster.access, cluster.nc
+    assert isinstance(client, _Client)
+    client.encrypted = access.encrypted
+    reasons: list[Exception] = []
+
+    async def keep(error: Exception) -> None:
+        reasons.append(error)
+
+    context = access.tls()
+    try:
+        await client.connect(
+            [each.replace("tls://", "nats://", 1) for each in access.urls],
+            name=name,
+            error_cb=keep,
+            disconnected_cb=cluster._on_disconnected,  # noqa: SLF001
+            reconnected_cb=cluster._on_reconnected,  # noqa: SLF001
+            closed_cb=cluster._on_closed,  # noqa: SLF001
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=int(_FIRST_S),
+            ping_interval=_PING_S,
+            user_credentials=str(access.creds) if access.creds else None,
+            inbox_prefix=inbox,
+            tls=context,
+        )
+    except (OSError, Error, TimeoutError, ValueError) as error:
+        reason = reasons[-1] if reasons else error
+        untrusted = isinstance(reason, ssl.SSLCertVerificationError)
+        if client._server_info.get("tls_verify") and not untrusted:  # noqa: SLF001 - its first line
+            raise unknown_client(access) from error
+        raise unreachable(access, reason) from error
+    # The first connection is made or not; from now on it is come back to for ever.
+    client.options |= {
+        "allow_reconnect": True,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": _AGAIN_S,
+    }
+    client._error_cb = cluster._on_error  # noqa: SLF001 - not to be set otherwise after connect
+    cluster.since_s = anyio.current_time()
+
+
+def _check_version(cluster: Cluster) -> None:
+    version = cluster.nc.connected_server_version
+    if (version.major, version.minor) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        text = f"the NATS server at {cluster.access.shown} is too old ({version.major}."
+        text += f"{version.minor}.{version.patch}); callboard needs {wanted} or later"
+        raise ClusterError("CB272", text, "update it, or start one with `callboard cluster dev`")
+
+
+async def _look(cluster: Cluster, *, make: bool) -> None:
+    """Find out which cluster is on the server."""
+    stream = stream_of(subjects.WORKERS)
+    found = await answered(cluster, _info(cluster.js, stream))
+    if found is None:
+        if not make:
+            text = f"there is no callboard cluster on the NATS server at {cluster.access.shown}"
+            raise ClusterError(NO_CLUSTER, text, CLUSTER_MADE)
+        await answered(cluster, ensure(cluster.js))
+        found = await answered(cluster, _info(cluster.js, stream))
+    assert found is not None
+    _check_protocol(found)
+    cluster.lease_s = found.config.max_age or LEASE_S
+    cluster.retention_s = retention_of(found.config)
+
+
+async def _info(js: JetStreamContext, stream: str) -> "StreamInfo | None":
+    try:
+        return await js.stream_info(stream)
+    except NotFoundError:
+        return None
+    except (ServiceUnavailableError, NoStreamResponseError) as error:
+        raise no_jetstream() from error
+    except APIError as error:
+        raise refused(error, stream) from error
+
+
+async def answered(cluster: Cluster, request: Coroutine[object, object, T]) -> T:
+    """The answer to a request of JetStream, for which nobody else may ask at the same time.
+
+    A request that is forbidden is never answered; what comes instead is an error of the
+    connection.
+
+    Raises:
+        ClusterError: It is forbidden, or JetStream doesn't answer.
+    """
+    forbidden: asyncio.Future[ClusterError] = asyncio.get_running_loop().create_future()
+
+    async def hear(error: Exception) -> None:
+        if "permissions violation" in str(error).lower() and not forbidden.done():
+            forbidden.set_result(denied(str(error)))
+
+    client = cluster.nc
+    before, client._error_cb = client._error_cb, hear  # noqa: SLF001
+    asking = asyncio.create_task(request)
+    try:
+        waiting: set[asyncio.Future[T] | asyncio.Future[ClusterError]] = {asking, forbidden}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise forbidden.result()
+        return asking.result()
+    except Error as error:
+        if "no responders" in str(error):
+            raise no_jetstream() from error
+        text = f"JetStream does not answer at {cluster.access.shown}: {reason_of(error)}"
+        raise ClusterError("CB272", text, "see the log of the NATS server") from error
+    finally:
+        client._error_cb = before  # noqa: SLF001
+        asking.cancel()
+        forbidden.cancel()
+
+
+def _check_protocol(info: "StreamInfo") -> None:
+    found = protocol_of(info.config)
+    if found == subjects.PROTOCOL:
+        return
+    cure = "run the same version of callboard everywhere, or use another account of the server"
+    if found is None:
+        text = f"the server has a stream {info.config.name} that callboard has not made"
+    else:
+        text = f"the cluster speaks protocol {found}, this callboard {subjects.PROTOCOL}"
+    raise ClusterError("CB271", text, cure)
+
+
+def _is_for_users(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's log is not about how the client library ends TLS."""
+    return "eof_received() has no effect" not in record.getMessage()
+
+
+def _ended(cluster: Cluster) -> ClusterError:
+    error = cluster.nc.last_error
+    reason = reason_of(error) if error is not None else "no reason was given"
+    text = f"the NATS server at {cluster.access.shown} has ended the connection: {reason}"
+    return ClusterError("CB270", text, "see the log of the NATS server")
