@@ -14,6 +14,7 @@ from tests.cluster.server import Server
 from tests.commandline import callboard
 from tests.conformance.rule import DEFINITIONS, Ends, Rule, run
 from tests.conformance.vlans import VLANS
+from tests.system.boxes import clear
 from tests.system.harness import Callboard, Ran
 
 _HOPELESS = 4
@@ -144,5 +145,6 @@ def _worker(folder: Path, url: str, name: str, *options: str) -> Iterator[None]:
             process.terminate()
             process.stdout.read()
             code = process.wait()
+            clear(Callboard(own, temporary, state=own / "state"))
     assert code == 0
     assert list(temporary.iterdir()) == []
