@@ -13,7 +13,7 @@ PROVISION ?=
 # The tests start hundreds of processes, each of which would else compile all of callboard.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-long lint format bench bench-lxc bench-nats clean venv
+.PHONY: demo test test-long lint format bench bench-lxc bench-nats bench-coordinator clean venv
 .DEFAULT_GOAL := test
 
 venv: $(READY)
@@ -54,6 +54,11 @@ bench-lxc: $(READY)
 
 bench-nats: $(READY)
 	$(BIN)/python -m benchmarks --strict release events takeover thousand
+
+# Beside LAVA's own coordinator, which is unpacked from Debian's package, not installed.
+bench-coordinator: $(READY)
+	test -e /var/cache/callboard-tests/lava/complete || tests/provision.sh lava
+	$(BIN)/python -m benchmarks --strict coordinator-rates coordinator-sends coordinator-meetings
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,21 +15,19 @@ semantics are those that LAVA documents for the MultiNode API, unless `Semantics
 A send of `lava_start` releases every role. IDs of messages and of syncs are separate. A send
 costs no more than the waiters that it releases; all of them share one snapshot of the data.
 
-A member that ends can leave others waiting for what never comes. Such a wait is hopeless: for
-certain, when it needs that very member; presumably, when nobody who could still satisfy it lives
-or when all living members wait. `Hopeless` says so once; whether the wait is failed is for others
-to decide.
+Who belongs to the group stands in `Roster`, and who waits where in `Queues`; here are the rules by
+which requests are granted. `Doubts` finds the waits that can't be satisfied any more. `Hopeless`
+says so once; whether such a wait is failed is for others to decide.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
 
-from attrs import define, field
-
-from callboard.actors.blame import Knot, culprits
+from callboard.actors.bookkeeping import Kept, Meeting, Messages, Starts
+from callboard.actors.doubts import Doubts
 from callboard.actors.effects import (
     NO_DATA,
-    Absent,
+    Data,
     Effect,
     Grant,
     Hopeless,
@@ -37,65 +35,17 @@ from callboard.actors.effects import (
     Refusal,
     Slot,
     Ticket,
+    Wake,
 )
+from callboard.actors.memory import Memory, Sending
+from callboard.actors.queues import Queue, Queues
+from callboard.actors.roster import Roster
 from callboard.actors.semantics import DOCUMENTED, Semantics
-from callboard.actors.sent import Sent
 from callboard.definition.calls import START
 from callboard.definition.senders import Senders
-from callboard.events import MemberState
 
-
-@define(eq=False)
-class _Queue:
-    """Requests that wait for the same.
-
-    Attributes:
-        kind: What they ask.
-        id: The message or sync ID.
-        acted: The members that have done what they wait for; it only grows while a member's end
-            is noticed.
-        role: The role that they wait for, if any.
-        tickets: The requests, in the order in which they were made, each with its slot.
-        excused: How many of those that ended are known to have acted, the first ones to end.
-    """
-
-    kind: Kind
-    id: str
-    acted: Container[int]
-    role: str | None = None
-    tickets: dict[Ticket, Slot] = field(factory=dict[Ticket, Slot])
-    excused: int = 0
-
-
-_Place = tuple[Ticket, _Queue, "_Place | None"]
-"""A request, where it waits, and the same of the request that its member made before it."""
-
-
-@define
-class _Messages:
-    """Everything about one message ID."""
-
-    sent: Sent = field(factory=Sent)
-    senders: Counter[str] = field(factory=Counter[str])
-    waits: _Queue | None = None
-    waits_all: dict[str | None, _Queue] = field(factory=dict[str | None, _Queue])
-
-
-@define
-class _Sync:
-    """Everything about one sync ID."""
-
-    called: set[int]
-    waits: _Queue
-
-
-@define
-class _Starts:
-    """Everything about the delayed start of one role; `waits` by the role that is expected."""
-
-    released: set[int] = field(factory=set[int])
-    releasers: Counter[str] = field(factory=Counter[str])
-    waits: dict[str, _Queue] = field(factory=dict[str, _Queue])
+_NAMED = 20
+"""How many roles a refusal names at most."""
 
 
 class Coordination:
@@ -105,6 +55,12 @@ class Coordination:
         members: Job id and role of every node of the group; ids are unique.
         senders: Which roles send which IDs; None when any may send any.
         semantics: Where the rules are read from.
+        size: How many members the group is to have; as many as `members` when None.
+
+    Attributes:
+        changes: How many requests have changed what is known of the group.
+        kept: How much is known of it.
+        over: Whether the group has come to its end, so that no request is served any more.
     """
 
     def __init__(
@@ -112,74 +68,59 @@ class Coordination:
         members: Iterable[tuple[int, str]],
         senders: Senders | None = None,
         semantics: Semantics = DOCUMENTED,
+        size: int | None = None,
     ) -> None:
-        self._roles = dict(members)
-        self._counts = Counter(self._roles.values())
-        self._living = self._counts.copy()
-        self._alive = len(self._roles)
-        self._members: dict[str | None, list[int]] = {None: list(self._roles)}
-        for member, role in self._roles.items():
-            self._members.setdefault(role, []).append(member)
-        self._senders = senders
         self._semantics = semantics
-        self._messages: defaultdict[str, _Messages] = defaultdict(_Messages)
-        self._syncs: dict[str, _Sync] = {}
-        self._starts: defaultdict[str, _Starts] = defaultdict(_Starts)
-        self._waiting: dict[int, _Place] = {}
-        self._queues: dict[_Queue, None] = {}
-        self._abandoned: dict[_Queue, None] = {}
-        self._ended: set[int] = set()
-        self._ended_in: defaultdict[str | None, list[int]] = defaultdict(list)
+        self._roster = Roster(members, size)
+        self._queues = Queues()
+        self._doubts = Doubts(self._roster, self._queues, senders)
+        self._messages: dict[str, Messages] = {}
+        self._meetings: dict[str, Meeting] = {}
+        self._starts: defaultdict[str, Starts] = defaultdict(Starts)
+        self._joined: dict[int, int] = {}
+        self._sends = 0
         self._ends = 0
         self.over = False
-        """Whether the group has come to its end, so that no request is served any more."""
-        self._blame: dict[int, tuple[int, ...]] = {}
-        self._reported: set[Ticket] = set()
-
-    @property
-    def waiting(self) -> frozenset[Ticket]:
-        """The requests that have neither been granted nor withdrawn."""
-        return frozenset(ticket for member in self._waiting for ticket, _ in self._places(member))
-
-    def slot(self, ticket: Ticket) -> Slot:
-        """The slot of a request that waits; None when it doesn't."""
-        queue = dict(self._places(ticket[0])).get(ticket)
-        return None if queue is None else queue.tickets[ticket]
-
-    def answer_to(self, ticket: Ticket, slot: Slot) -> bool:
-        """Have a request that waits answered to another slot; says whether it waits."""
-        queue = dict(self._places(ticket[0])).get(ticket)
-        if queue is not None:
-            queue.tickets[ticket] = slot
-        return queue is not None
-
-    @property
-    def suspicious(self) -> bool:
-        """Whether `presumed` would find any: all living members wait, or some for nobody."""
-        if self._abandoned:
-            return True
-        return 0 < len(self._waiting) == self._alive
+        self.changes = 0
+        self.kept = Kept()
 
     # Requests
+
+    def join(self, member: int, role: str) -> list[Effect]:
+        """`member` has become known; it is new."""
+        self.changes += 1
+        self._roster.join(member, role)
+        if not self._semantics.whole_group:
+            self._joined[member] = self._sends
+        if len(self._roster.roles) != self._roster.size:
+            return []
+        return [effect for queue in list(self._queues) for effect in self._release(queue)]
 
     def send(self, member: int, message_id: str, data: Mapping[str, str]) -> list[Effect]:
         """Keep `data` of `member` for the life of the group; grants what was waiting for it."""
         if self.over:
             return []
-        messages = self._messages[message_id]
-        role = self._roles[member]
-        if member not in messages.sent:
+        self.changes += 1
+        self._sends += 1
+        messages = self._messages.setdefault(message_id, Messages())
+        role = self._roster.roles[member]
+        is_first = member not in messages.sent
+        if is_first:
             messages.senders[role] += 1
+            self.kept.sends(message_id, anew=not messages.sent)
+        before = messages.sent.size_bytes
         messages.sent.put(member, data, merge=self._semantics.merges)
+        self.kept.size_bytes += messages.sent.size_bytes - before
+        messages.numbers[member] = self._sends
         effects = self._release(messages.waits, messages)
         if self._semantics.whole_role:
-            if messages.senders[role] == self._counts[role]:
+            if self._roster.is_whole and messages.senders[role] == self._roster.counts[role]:
                 effects += self._release(messages.waits_all.get(role), messages)
-        else:
-            effects += self._release_first(messages)
-        if len(messages.sent) == len(self._roles):
+        elif is_first:
+            effects += self._release_first(messages, member)
+        if self._have_all_sent(messages):
             effects += self._release(messages.waits_all.get(None), messages)
-        if message_id == START:
+        if message_id == START and not self._semantics.fetched:
             effects += self.release(member, None)
         return effects
 
@@ -188,14 +129,14 @@ class Coordination:
 
         They wait until every member of the role that they expect has done so.
         """
-        own = self._roles[member]
+        own = self._roster.roles[member]
         effects: list[Effect] = []
-        for role in self._counts if roles is None else roles:
+        for role in self._roster.counts if roles is None else roles:
             starts = self._starts[role]
             if member not in starts.released:
                 starts.released.add(member)
                 starts.releasers[own] += 1
-            if starts.releasers[own] == self._counts[own]:
+            if starts.releasers[own] == self._roster.counts[own]:
                 effects += self._release(starts.waits.get(own))
         return effects
 
@@ -203,12 +144,19 @@ class Coordination:
         """Grant `ticket` as soon as any member, the asking one included, has sent the ID."""
         if self.over:
             return self._refuse_late(ticket, slot)
-        messages = self._messages[message_id]
-        if messages.sent:
-            return [Grant((ticket,), messages.sent.snapshot(), (slot,))]
+        messages = self._messages.get(message_id)
+        if messages is None:
+            messages = self._messages[message_id] = Messages()
+        elif data := self._seen_by(ticket[0], messages):
+            return [Grant((ticket,), data, (slot,))]
         if messages.waits is None:
-            messages.waits = _Queue("wait", message_id, messages.sent)
+            messages.waits = Queue("wait", message_id, messages.sent)
         return self._enqueue(ticket, messages.waits, slot)
+
+    def seen(self, member: int, message_id: str) -> Data:
+        """What a `wait` would be granted with now; empty if it would have to wait."""
+        messages = self._messages.get(message_id)
+        return {} if messages is None else self._seen_by(member, messages)
 
     def wait_all(
         self, ticket: Ticket, message_id: str, role: str | None = None, slot: Slot = None
@@ -216,16 +164,17 @@ class Coordination:
         """Grant `ticket` as soon as every member, or every member of `role`, has sent the ID."""
         if self.over:
             return self._refuse_late(ticket, slot)
-        if role is not None and role not in self._counts:
+        if role is not None and role not in self._roster.counts and not self._gathers:
             return self._refuse_role(ticket, role, slot)
-        messages = self._messages[message_id]
+        messages = self._messages.get(message_id) or Messages()
         if role is None and not messages.sent and not self._semantics.waits_unsent:
             return [Refusal(ticket, f"nobody has sent '{message_id}' yet", True, slot)]
-        if self._have_sent(messages, role, self._roles[ticket[0]]):
-            return [Grant((ticket,), messages.sent.snapshot(), (slot,))]
+        if self._have_sent(messages, role, self._roster.roles[ticket[0]]):
+            return self._grant_all(ticket, messages, message_id, role, slot)
+        self._messages[message_id] = messages
         queue = messages.waits_all.get(role)
         if queue is None:
-            queue = _Queue("wait-all", message_id, messages.sent, role)
+            queue = Queue("wait-all", message_id, messages.sent, role)
             messages.waits_all[role] = queue
         return self._enqueue(ticket, queue, slot)
 
@@ -233,29 +182,62 @@ class Coordination:
         """Grant `ticket` as soon as every member has called sync with this ID."""
         if self.over:
             return self._refuse_late(ticket, slot)
-        sync = self._syncs.get(sync_id)
-        if sync is None:
+        meeting = self._meetings.get(sync_id)
+        if meeting is None:
             called = set[int]()
-            sync = self._syncs[sync_id] = _Sync(called, _Queue("sync", sync_id, called))
-        sync.called.add(ticket[0])
-        if len(sync.called) < len(self._roles):
-            return self._enqueue(ticket, sync.waits, slot)
-        if not self._semantics.passes_again:
-            sync.called.clear()
-        return [*self._release(sync.waits), Grant((ticket,), slots=(slot,))]
+            meeting = self._meetings[sync_id] = Meeting(called, Queue("sync", sync_id, called))
+            self.kept.adds(sync_id)
+        if len(meeting.called) >= self._roster.size:
+            if not self._semantics.fetched:
+                self._go_on(sync_id, meeting, ticket[0])
+            return [Grant((ticket,), slots=(slot,))]
+        if ticket[0] not in meeting.called:
+            self.changes += 1
+            self.kept.calls(1)
+            meeting.called.add(ticket[0])
+        if len(meeting.called) < self._roster.size:
+            return self._enqueue(ticket, meeting.waits, slot)
+        if self._semantics.fetched and self._semantics.passes_again:
+            return [*self._release(meeting.waits), Grant((ticket,), slots=(slot,))]
+        self._enqueue(ticket, meeting.waits, slot)
+        if not self._semantics.fetched:
+            for member, _ in meeting.waits.tickets:
+                self._go_on(sync_id, meeting, member)
+        return self._release(meeting.waits)
+
+    def collect(self, member: int, sync_id: str) -> None:
+        """`member`, which fetches its answers, has the one to a sync that all have called."""
+        meeting = self._meetings.get(sync_id)
+        if meeting is not None and len(meeting.called) >= self._roster.size:
+            self._go_on(sync_id, meeting, member)
+
+    def _go_on(self, sync_id: str, meeting: Meeting, member: int) -> None:
+        """`member` passes a sync that all have called; after the last one nothing is kept of it."""
+        if self._semantics.passes_again:
+            return
+        self.changes += 1
+        before = meeting.count
+        meeting.called.add(member)
+        meeting.went.add(member)
+        if meeting.went >= meeting.called:
+            meeting.called.clear()
+            meeting.went.clear()
+            if self._meetings.pop(sync_id, None) is not None:
+                self.kept.drops(sync_id)
+        self.kept.calls(meeting.count - before)
 
     def start(self, ticket: Ticket, role: str, slot: Slot = None) -> list[Effect]:
         """Grant `ticket` as soon as every member of `role` has released the asker's role."""
         if not self._semantics.whole_role:
             return self.wait_all(ticket, START, role, slot)
-        if role not in self._counts:
+        if role not in self._roster.counts:
             return self._refuse_role(ticket, role, slot)
-        starts = self._starts[self._roles[ticket[0]]]
-        if starts.releasers[role] == self._counts[role]:
+        starts = self._starts[self._roster.roles[ticket[0]]]
+        if starts.releasers[role] == self._roster.counts[role]:
             return [Grant((ticket,), slots=(slot,))]
         queue = starts.waits.get(role)
         if queue is None:
-            queue = starts.waits[role] = _Queue("start", START, starts.released, role)
+            queue = starts.waits[role] = Queue("start", START, starts.released, role)
         return self._enqueue(ticket, queue, slot)
 
     def withdraw(self, ticket: Ticket, to_blame: tuple[int, ...] = ()) -> tuple[int, ...]:
@@ -271,14 +253,20 @@ class Coordination:
             The members that it was waiting for; any of them would have done for a wait. Empty
             when the request wasn't waiting, or somebody is to blame, for then they are known.
         """
-        queue = dict(self._places(ticket[0])).get(ticket)
+        queue = self._queues.find(ticket)
         if queue is None:
             return ()
         if to_blame:
-            self._blame.setdefault(ticket[0], to_blame)
-        missing = () if to_blame else tuple(self._missing(queue))
+            self._doubts.blame(ticket[0], to_blame)
+        missing = () if to_blame else tuple(self._doubts.missing(queue))
         self._dequeue(ticket, queue)
         return missing
+
+    def forget(self, ticket: Ticket) -> None:
+        """The same, where nobody asks whom it was waiting for."""
+        queue = self._queues.find(ticket)
+        if queue is not None:
+            self._dequeue(ticket, queue)
 
     def leave(self, member: int) -> list[Effect]:
         """`member` has ended: it calls nothing any more, and its own requests are forgotten.
@@ -286,220 +274,231 @@ class Coordination:
         Returns:
             A refusal for each of its own requests, and what has become hopeless by its end.
         """
+        self.changes += 1
         self._ends += 1
-        self.over = self._semantics.counts_ends and self._ends >= len(self._roles)
-        if not self._semantics.notices_ends or member in self._ended:
+        self.over = self._semantics.counts_ends and self._ends >= len(self._roster.roles)
+        if not self._semantics.notices_ends or member in self._roster.ended:
             return []
-        role = self._roles[member]
-        self._alive -= 1
-        self._living[role] -= 1
-        self._ended.add(member)
-        self._ended_in[None].append(member)
-        self._ended_in[role].append(member)
-        own = list(self._places(member))[::-1]
+        self._roster.end(member)
+        own = list(self._queues.places(member))[::-1]
         effects: list[Effect] = [
             Refusal(ticket, "the job has ended", slot=self._dequeue(ticket, queue))
             for ticket, queue in own
         ]
-        self._abandoned.update((each, None) for each in self._queues if self._is_abandoned(each))
-        for queue in list(self._queues):
-            effects += self._certain(queue, queue.tickets)
-        return effects
+        return effects + self._doubts.end()
+
+    def awaited(self, kind: Kind, id_: str, role: str | None = None) -> tuple[int, ...]:
+        """The members that such a request would wait for now; any of them would do for a wait."""
+        if kind == "sync":
+            meeting = self._meetings.get(id_)
+            acted: Container[int] = () if meeting is None else meeting.called
+        else:
+            messages = self._messages.get(id_)
+            acted = () if messages is None else messages.sent
+        return tuple(self._doubts.missing(Queue(kind, id_, acted, role)))
+
+    # How much is known
+
+    def keeps(self, *, message: str | None = None, sync: str | None = None) -> bool:
+        """Whether something is kept of these IDs: that was sent, or called; None for no ID."""
+        messages = None if message is None else self._messages.get(message)
+        has_been_sent = message is None or (messages is not None and bool(messages.sent))
+        return has_been_sent and (sync is None or sync in self._meetings)
+
+    def sent_bytes(self, message_id: str) -> int:
+        """How much was sent under an ID; see `Sent.size_bytes`."""
+        messages = self._messages.get(message_id)
+        return 0 if messages is None else messages.sent.size_bytes
+
+    # What survives
+
+    @property
+    def memory(self) -> Memory:
+        """All that is known of the group but for the requests that wait."""
+        return Memory(
+            size=self._roster.size,
+            members=tuple(self._roster.roles.items()),
+            joined=dict(self._joined),
+            sends=self._sends,
+            messages={
+                id_: tuple(
+                    Sending(member, messages.numbers[member], values)
+                    for member, values in messages.sent.snapshot().items()
+                )
+                for id_, messages in self._messages.items()
+                if messages.sent
+            },
+            called={id_: tuple(sorted(m.called)) for id_, m in self._meetings.items() if m.called},
+            went={id_: tuple(sorted(m.went)) for id_, m in self._meetings.items() if m.went},
+            ends=self._ends,
+        )
+
+    @classmethod
+    def recall(cls, memory: Memory, semantics: Semantics) -> "Coordination":
+        """The group whose memory this is; its delayed starts aren't in there."""
+        group = cls(memory.members, None, semantics, memory.size)
+        for id_, sendings in memory.messages.items():
+            for each in sendings:
+                group.send(each.member, id_, each.values)
+                group._messages[id_].numbers[each.member] = each.number
+        for id_, called in memory.called.items():
+            known = set(called)
+            waits = Queue("sync", id_, known)
+            meeting = Meeting(known, waits, set(memory.went.get(id_, ())))
+            group._meetings[id_] = meeting
+            group.kept.adds(id_)
+            group.kept.calls(meeting.count)
+        group._sends, group._ends = memory.sends, memory.ends
+        group.over = semantics.counts_ends and 0 < len(memory.members) <= memory.ends
+        group._joined = dict(memory.joined)
+        return group
 
     # Waits that can't be satisfied
 
-    def presumed(self) -> list[Ticket]:
-        """The requests that are presumably hopeless now, whether they were reported or not.
+    @property
+    def suspicious(self) -> bool:
+        """Whether `presumed` would find any."""
+        return self._doubts.any_presumed
 
-        Where all living members wait, nobody can act who doesn't work aside.
-        """
-        queues = self._queues if len(self._waiting) == self._alive else self._abandoned
-        return [ticket for queue in queues for ticket in queue.tickets]
+    def presumed(self) -> list[Ticket]:
+        """The requests that are presumably hopeless now; see `Doubts.presumed`."""
+        return self._doubts.presumed()
 
     @property
     def abandoned(self) -> frozenset[Ticket]:
         """Those of them that nobody can help who lives, whatever the others do."""
-        return frozenset(ticket for queue in self._abandoned for ticket in queue.tickets)
+        return self._doubts.abandoned
 
     def judge(self, tickets: Iterable[Ticket]) -> list[Hopeless]:
         """Why waiting requests are presumably hopeless, and who is to blame."""
-        wanted = set(tickets)
-        queues = list(self._queues)
-        missing = [tuple(self._missing(queue)) for queue in queues]
-        knots = [
-            Knot([ticket[0] for ticket in queue.tickets], needed, self._guilty(queue, needed))
-            for queue, needed in zip(queues, missing, strict=True)
-        ]
-        return [
-            self._hopeless(ticket, queue, self._absent(needed), blamed, certain=False)
-            for queue, needed, blamed in zip(queues, missing, culprits(knots), strict=True)
-            for ticket in queue.tickets
-            if ticket in wanted
-        ]
+        return self._doubts.judge(tickets)
 
-    def _certain(self, queue: _Queue, tickets: Iterable[Ticket]) -> list[Effect]:
-        """What to say of `tickets` in `queue`: for certain hopeless, and not said before."""
-        if not self._is_certain(queue):
-            return []
-        fresh = [ticket for ticket in tickets if ticket not in self._reported]
-        if not fresh:
-            return []
-        self._reported.update(fresh)
-        missing = tuple(self._missing(queue))
-        absent, blamed = self._absent(missing), self._guilty(queue, missing)
-        return [self._hopeless(each, queue, absent, blamed, certain=True) for each in fresh]
+    # Rules
 
-    @staticmethod
-    def _hopeless(
-        ticket: Ticket,
-        queue: _Queue,
-        absent: tuple[Absent, ...],
-        blamed: tuple[int, ...],
-        *,
-        certain: bool,
-    ) -> Hopeless:
-        return Hopeless(ticket, queue.kind, queue.id, queue.role, certain, absent, blamed)
-
-    def _absent(self, missing: tuple[int, ...]) -> tuple[Absent, ...]:
-        return tuple(Absent(each, self._state(each)) for each in missing)
-
-    def _guilty(self, queue: _Queue, missing: tuple[int, ...]) -> tuple[int, ...]:
-        """Who is to blame for the missing that have ended: they, or who kept them from it."""
-        found: dict[int, None] = {}
-        for member in missing:
-            if member in self._ended:
-                kept_from_it = self._would_have_acted(queue, self._roles[member])
-                blamed = self._blame.get(member, ()) if kept_from_it else ()
-                found.update(dict.fromkeys(blamed or (member,)))
-        return tuple(found)
-
-    def _would_have_acted(self, queue: _Queue, role: str) -> bool:
-        """Whether the definitions of `role` do what `queue` waits for, as far as is known."""
-        if self._senders is None:
-            return True
-        if queue.kind == "sync":
-            return role in self._senders.callers(queue.id)
-        return role in self._senders.possible(queue.id)
-
-    def _is_certain(self, queue: _Queue) -> bool:
-        """Whether `queue` needs a member that has ended without acting."""
-        if queue.kind == "wait":
+    def _have_all_sent(self, messages: Messages) -> bool:
+        if len(messages.sent) < len(self._roster.roles):
             return False
-        ended = self._ended_in[queue.role]
-        while queue.excused < len(ended) and ended[queue.excused] in queue.acted:
-            queue.excused += 1
-        return queue.excused < len(ended)
+        return self._roster.is_whole or not self._semantics.whole_group
 
-    def _is_abandoned(self, queue: _Queue) -> bool:
-        """Whether nobody lives who may still send what `queue` waits for."""
-        if queue.kind != "wait" or self._senders is None:
-            return False
-        return not any(self._living[role] for role in self._senders.possible(queue.id))
+    @property
+    def _gathers(self) -> bool:
+        """Whether there may be members of roles that nobody has yet, who are waited for."""
+        return self._semantics.whole_group and not self._roster.is_whole
 
-    def _state(self, member: int) -> MemberState:
-        if member in self._ended:
-            return "ended"
-        if member not in self._waiting:
-            return "running"
-        delayed = all(queue.kind == "start" for _, queue in self._places(member))
-        return "delayed" if delayed else "waiting"
+    def _have_sent(self, messages: Messages, role: str | None, own: str) -> bool:
+        if role is None:
+            return self._have_all_sent(messages)
+        if self._semantics.whole_role:
+            return self._roster.is_whole and messages.senders[role] == self._roster.counts[role]
+        return self._roster.by_role[role][0] in messages.sent or self._has_role_sent(messages, own)
 
-    def _missing(self, queue: _Queue) -> Iterator[int]:
-        """The members that would have to act; of those that may, any will do for a wait."""
-        able = self._members[queue.role]
-        if queue.kind == "wait" and self._senders is not None:
-            roles = self._senders.likely(queue.id)
-            able = [member for member in able if self._roles[member] in roles]
-        return (member for member in able if member not in queue.acted)
+    def _has_role_sent(self, messages: Messages, role: str) -> bool:
+        return messages.senders[role] == self._roster.counts[role]
+
+    def _grant_all(
+        self, ticket: Ticket, messages: Messages, message_id: str, role: str | None, slot: Slot
+    ) -> list[Effect]:
+        """Grant a `wait_all` that is satisfied.
+
+        Where the first member of a role speaks for it, the asker gets what it could wait for.
+        """
+        data: Data = messages.sent.snapshot()
+        by_the_first = not self._semantics.whole_role and role is not None
+        if by_the_first and self._roster.by_role[role][0] in messages.sent:
+            data = self._seen_by(ticket[0], messages)
+        if not data:
+            return [Refusal(ticket, f"'{message_id}' was sent before it joined", True, slot)]
+        return [Grant((ticket,), data, (slot,))]
+
+    def _seen_by(self, member: int, messages: Messages) -> Data:
+        """What has been sent, as far as `member` may know of it; empty when that is nothing."""
+        joined = self._joined.get(member, 0)
+        data = messages.sent.snapshot()
+        if not joined:
+            return data
+        return {each: values for each, values in data.items() if messages.numbers[each] > joined}
 
     # Queues
 
-    def _have_sent(self, messages: _Messages, role: str | None, own: str) -> bool:
-        if role is None:
-            return len(messages.sent) == len(self._roles)
-        if self._semantics.whole_role:
-            return messages.senders[role] == self._counts[role]
-        first = self._members[role][0]
-        return first in messages.sent or messages.senders[own] == self._counts[own]
+    @property
+    def waiting(self) -> frozenset[Ticket]:
+        """The requests that have neither been granted nor withdrawn."""
+        return frozenset(ticket for queue in self._queues for ticket in queue.tickets)
 
-    def _enqueue(self, ticket: Ticket, queue: _Queue, slot: Slot) -> list[Effect]:
-        if not queue.tickets:
-            self._queues[queue] = None
-            if self._is_abandoned(queue):
-                self._abandoned[queue] = None
-        queue.tickets[ticket] = slot
-        member = ticket[0]
-        self._waiting[member] = (ticket, queue, self._waiting.get(member))
-        return self._certain(queue, [ticket]) if self._ended else []
+    def slot(self, ticket: Ticket) -> Slot:
+        """The slot of a request that waits; None when it doesn't."""
+        queue = self._queues.find(ticket)
+        return None if queue is None else queue.tickets[ticket]
 
-    def _places(self, member: int) -> Iterator[tuple[Ticket, _Queue]]:
-        """The requests of `member` that wait, and where; the last one first."""
-        place = self._waiting.get(member)
-        while place is not None:
-            ticket, queue, place = place
-            yield ticket, queue
+    def answer_to(self, ticket: Ticket, slot: Slot) -> bool:
+        """Have a request that waits answered to another slot; says whether it waits."""
+        queue = self._queues.find(ticket)
+        if queue is not None:
+            queue.tickets[ticket] = slot
+        return queue is not None
 
-    def _dequeue(self, ticket: Ticket, queue: _Queue) -> Slot:
-        slot = queue.tickets.pop(ticket)
-        if not queue.tickets:
-            self._forget(queue)
-        self._unblock([ticket])
+    def _enqueue(self, ticket: Ticket, queue: Queue, slot: Slot) -> list[Effect]:
+        is_first = not queue.tickets
+        self._queues.enqueue(ticket, queue, slot)
+        if is_first:
+            self._doubts.arise(queue)
+        return self._doubts.certain(queue, [ticket]) if self._roster.ended else []
+
+    def _dequeue(self, ticket: Ticket, queue: Queue) -> Slot:
+        slot = self._queues.dequeue(ticket, queue)
+        self._settle(queue, [ticket])
         return slot
 
-    def _forget(self, queue: _Queue) -> None:
-        del self._queues[queue]
-        self._abandoned.pop(queue, None)
-
-    def _unblock(self, tickets: Iterable[Ticket]) -> None:
-        """Their members don't wait for them any more."""
-        waiting = self._waiting
-        if not self._queues:  # nobody waits for anything else
-            waiting.clear()
-            self._reported.clear()
-            return
-        for ticket in tickets:
-            last = waiting.pop(ticket[0])
-            if last[2] is not None and (others := _without(ticket, last)):
-                waiting[ticket[0]] = others
-        if self._reported:
-            self._reported.difference_update(tickets)
-
-    def _release(self, queue: _Queue | None, messages: _Messages | None = None) -> list[Effect]:
+    def _release(self, queue: Queue | None, messages: Messages | None = None) -> list[Effect]:
         if queue is None or not queue.tickets:
             return []
-        # The whole queue at once: what waits with thousands of others goes on with them.
-        slots = tuple(queue.tickets.values())
-        tickets, queue.tickets = tuple(queue.tickets), {}
-        self._forget(queue)
-        self._unblock(tickets)
+        tickets, slots = self._queues.release(queue)
+        self._settle(queue, tickets)
+        if self._semantics.fetched:
+            return [Wake(tickets)]
         return [Grant(tickets, messages.sent.snapshot() if messages else NO_DATA, slots)]
 
-    def _release_first(self, messages: _Messages) -> list[Effect]:
-        """What a send grants where a role's first member speaks for it; see `Semantics`."""
+    def _settle(self, queue: Queue, tickets: Iterable[Ticket]) -> None:
+        """`tickets` wait in `queue` no more; nothing is kept of an ID for waits alone."""
+        self._doubts.cease(queue, tickets)
+        if queue.tickets or queue.kind in ("sync", "start"):
+            return
+        messages = self._messages[queue.id]
+        if queue.kind == "wait":
+            messages.waits = None
+        else:
+            del messages.waits_all[queue.role]
+        if not messages.sent and messages.waits is None and not messages.waits_all:
+            del self._messages[queue.id]
+
+    def _release_first(self, messages: Messages, member: int) -> list[Effect]:
+        """What a member's first send grants where a role's first speaks for it; see `Semantics`."""
+        own = self._roster.roles[member]
+        effects: list[Effect] = []
+        if member == self._roster.by_role[own][0]:
+            effects += self._release(messages.waits_all.get(own), messages)
+        if not self._has_role_sent(messages, own):
+            return effects
         released = [
             (ticket, queue)
             for role, queue in messages.waits_all.items()
             if role is not None
             for ticket in queue.tickets
-            if self._have_sent(messages, role, self._roles[ticket[0]])
+            if self._roster.roles[ticket[0]] == own
         ]
         if not released:
-            return []
+            return effects
         slots = tuple(self._dequeue(ticket, queue) for ticket, queue in released)
-        return [Grant(tuple(ticket for ticket, _ in released), messages.sent.snapshot(), slots)]
+        tickets = tuple(ticket for ticket, _ in released)
+        if self._semantics.fetched:
+            return [*effects, Wake(tickets)]
+        return [*effects, Grant(tickets, messages.sent.snapshot(), slots)]
 
     def _refuse_late(self, ticket: Ticket, slot: Slot) -> list[Effect]:
         return [Refusal(ticket, "the group has ended", slot=slot)]
 
     def _refuse_role(self, ticket: Ticket, role: str, slot: Slot) -> list[Effect]:
-        known = ", ".join(sorted(self._counts))
+        count = len(self._roster.counts)
+        known = ", ".join(sorted(self._roster.counts)) if count <= _NAMED else f"{count} others"
         reason = f"no node of this group has the role '{role}' (it has {known})"
         return [Refusal(ticket, reason, slot=slot)]
-
-
-def _without(ticket: Ticket, last: _Place | None) -> _Place | None:
-    """The same requests of a member but for one."""
-    if last is None:
-        return None
-    own, queue, before = last
-    return before if own == ticket else (own, queue, _without(ticket, before))

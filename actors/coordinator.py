@@ -9,7 +9,7 @@ import anyio
 from attrs import define, field, frozen
 
 from callboard.actors.coordination import Coordination
-from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Slot, Ticket
+from callboard.actors.effects import Effect, Grant, Hopeless, Refusal, Slot, Ticket, Wake
 from callboard.actors.ledger import Identity, Ledger, identity
 from callboard.actors.members import Member
 from callboard.actors.messages import (
@@ -96,7 +96,7 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
     With a ledger, it can be restarted: a fresh coordinator with a fresh coordination takes up
     what the ledger has, waiting requests included, and a request that comes again changes
     nothing: who waits is answered in the end, and who was answered gets the same answer again.
-    All answers are kept for that.
+    All answers are kept for that. What a request has led to and isn't on record is recorded then.
 
     Args:
         coordination: The group's state; no one else may use it.
@@ -123,7 +123,6 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         self._asked_s = 0.0
         self._disbanded = False
         self._looking = False
-        self._replaying = False
         self._slot: Callable[[Waiting], Reply[Answer]] = _unheard
         self._doubted_s: dict[Ticket, float] = {}
         self._reported: dict[Ticket, bool] = {}
@@ -148,13 +147,11 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
 
     async def started(self) -> None:
         """Take up what the ledger has."""
-        self._replaying = True
         for entry in self._ledger or ():
             if isinstance(entry, Hopeless):
                 self._fail(entry)
             else:
                 self._note(entry, self._requests[type(entry)](entry))
-        self._replaying = False
         self._slot = self.context.defer
         if self._coordination.suspicious:
             self._suspect()
@@ -238,6 +235,8 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
                     self._report(effect)
                     if self._patience.fail_fast:
                         self._fail(effect)
+                case Wake():
+                    raise TypeError("actors don't fetch their answers")
                 case _:
                     assert_never(effect)
 
@@ -280,12 +279,12 @@ class Coordinator(Actor[CoordinatorMessage | _Look | _Busy | _Again]):
         if known is not None and known >= found.certain:
             return
         self._reported[found.ticket] = found.certain
-        if self._replaying:
-            return
         slot = self._coordination.slot(found.ticket)
         assert slot is not None, "it waits"
         request = slot.message
         assert isinstance(request, Waiting)
+        if self._ledger is not None and not self._ledger.reports(request, found.certain):
+            return  # a coordinator before this one has
         self._journal.emit(self.context.address, self._body(found), request.cause)
 
     def _fail(self, found: Hopeless) -> None:

@@ -53,6 +53,13 @@ class Refusal:
 
 
 @frozen
+class Wake:
+    """Requests that were waiting are to be made again; see `Semantics.fetched`."""
+
+    tickets: tuple[Ticket, ...]
+
+
+@frozen
 class Absent:
     """A member that a wait still needs, and what it is doing."""
 
@@ -84,4 +91,4 @@ class Hopeless:
     culprits: tuple[int, ...]
 
 
-Effect = Grant | Refusal | Hopeless
+Effect = Grant | Refusal | Wake | Hopeless

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import assert_never
+from typing import Any, assert_never
 
 from attrs import field, frozen
 
@@ -15,6 +15,7 @@ from callboard.actors.links import Cables, LinkKeeper, Links
 from callboard.actors.members import Member
 from callboard.actors.messages import (
     AwaitGuests,
+    BridgeMessage,
     CancelJob,
     CoordinatorMessage,
     Disband,
@@ -45,6 +46,10 @@ _RESTARTS, _WITHIN_S = 100, 1.0
 stays down."""
 
 
+Bridges = Callable[[tuple[Member, ...], Journal], Actor[Any]]
+"""Makes an actor that understands `BridgeMessage`, for those members of a group that are here."""
+
+
 @frozen
 class Rules:
     """How a group's coordination works, and how its nodes reach it.
@@ -59,6 +64,7 @@ class Rules:
         cables: What these links are made of; None where nothing is to be done for them.
         note: Is given what the group itself has to know when it is taken up again, before the
             group acts on it.
+        bridge: Makes what stands for a coordinator elsewhere; None for one of the group's own.
     """
 
     senders: Senders | None = None
@@ -71,6 +77,7 @@ class Rules:
     links: Links | None = None
     cables: Cables | None = None
     note: Callable[[Noted], None] = lambda _noted: None
+    bridge: Bridges | None = None
 
 
 class Group(Actor[GroupMessage]):
@@ -110,6 +117,7 @@ class Group(Actor[GroupMessage]):
         )
         self._roles = {each.job.id: each.job.role for each in posts}
         self._coordinator: ActorRef[CoordinatorMessage] | None = None
+        self._bridge: ActorRef[BridgeMessage] | None = None
         self._jobs: dict[int, ActorRef[JobMessage]] = {}
         self._progress = progress or Progress()
         self._done = {done.job: done for done in self._progress.done}
@@ -167,24 +175,10 @@ class Group(Actor[GroupMessage]):
         return done
 
     async def _run(self) -> None:
-        if self._members:
-            rules, journal = self._rules, self._journal
-            members = {member.job: member for member in self._members}
-            ledger = rules.ledger() if rules.ledger else None
-
-            def coordinator() -> Coordinator:
-                roles = [(member.job, member.role) for member in self._members]
-                state = Coordination(roles, rules.senders, rules.semantics)
-                return Coordinator(state, members, journal, rules.patience, ledger)
-
-            survival = Supervision.restart(_RESTARTS, _WITHIN_S) if ledger else None
-            self._coordinator = self.context.spawn(
-                coordinator,
-                "coordinator",
-                supervision=survival,
-                # A piped request finds room or fails; each member has few under way at a time.
-                mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),
-            )
+        if self._members and self._rules.bridge is None:
+            self._coordinator = self._open_coordinator()
+        elif self._members and self._rules.bridge is not None:
+            self._coordinator = self._bridge = self._open_bridge(self._rules.bridge)
         if self._rules.links is not None:
             self._keep(self._rules.links)
         self._switchboard = self._open_switchboard()
@@ -194,6 +188,32 @@ class Group(Actor[GroupMessage]):
         for job in self._jobs.values():
             await job.tell(StartJob())
         await self._take_up()
+
+    @property
+    def _room(self) -> int:
+        """A piped request finds room or fails; each member has few under way at a time."""
+        return max(MAILBOX_SIZE, 4 * len(self._posts))
+
+    def _open_coordinator(self) -> ActorRef[CoordinatorMessage]:
+        rules, journal = self._rules, self._journal
+        members = {member.job: member for member in self._members}
+        ledger = rules.ledger() if rules.ledger else None
+
+        def coordinator() -> Coordinator:
+            roles = [(member.job, member.role) for member in self._members]
+            state = Coordination(roles, rules.senders, rules.semantics)
+            return Coordinator(state, members, journal, rules.patience, ledger)
+
+        survival = Supervision.restart(_RESTARTS, _WITHIN_S) if ledger else None
+        return self.context.spawn(
+            coordinator, "coordinator", supervision=survival, mailbox_size=self._room
+        )
+
+    def _open_bridge(self, bridge: Bridges) -> ActorRef[BridgeMessage]:
+        members, journal = self._members, self._journal
+        return self.context.spawn(
+            lambda: bridge(members, journal), "coordinator", mailbox_size=self._room
+        )
 
     async def _take_up(self) -> None:
         """What was decided before the group was taken up may not have been carried out."""
@@ -211,7 +231,7 @@ class Group(Actor[GroupMessage]):
             lambda: LinkKeeper(links, rules.cables, group, self._journal),
             "links",
             supervision=Supervision.escalate(),  # while it is gone, nobody's calls get through
-            mailbox_size=max(MAILBOX_SIZE, 4 * len(self._posts)),
+            mailbox_size=self._room,
         )
         links.watch(keeper.tell_nowait)
 
@@ -222,7 +242,7 @@ class Group(Actor[GroupMessage]):
         return self.context.spawn(
             lambda: Switchboard(members, self._switches, self._makers, self._journal),
             "switchboard",
-            mailbox_size=max(MAILBOX_SIZE, 4 * len(members)),  # as the coordinator's
+            mailbox_size=self._room,
         )
 
     def _create(self, post: Post) -> None:
@@ -249,6 +269,7 @@ class Group(Actor[GroupMessage]):
             has_guests=job.role is not None and job.role.name in self._host_roles,
             switchboard=self._switchboard,
             makers=self._makers,
+            bridge=self._bridge,
         )
         self._jobs[job.id] = self.context.spawn(lambda: post.hire(employer), f"job-{job.id}")
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import assert_never
 
 import anyio
+from attrs import evolve
 
 from callboard.actors.action import Action
 from callboard.actors.connection import Connection
@@ -21,12 +22,17 @@ from callboard.actors.messages import (
     Call,
     CancelJob,
     ConnectionMessage,
+    Depart,
+    Departed,
     Done,
+    Gather,
+    Gathered,
     GiveUp,
     GuestsGone,
     JobData,
     JobDone,
     JobMessage,
+    Joined,
     KeepConnection,
     Leave,
     Prepared,
@@ -64,6 +70,10 @@ _ENDS_THE_GROUP = frozenset({"InfrastructureError", "JobError", "ConfigurationEr
 FINALIZE_S = 300
 """Limit of the clean-up of a job (LAVA: life cycle of a job)."""
 
+GATHERING_S = 90
+"""How long a group may take to gather elsewhere, unless a start is delayed for longer (LAVA:
+delayed start)."""
+
 GUESTS_S = 5.0
 """How long a host that is done waits for its guests to end, before it is taken down."""
 
@@ -82,6 +92,7 @@ class Job(Actor[JobMessage]):
         self._node = placement.node
         self._group = employer.members
         self._coordinator = employer.coordinator
+        self._bridge = employer.bridge
         self._owner = employer.group
         self._journal = employer.journal
         self._secrets = employer.secrets
@@ -96,6 +107,7 @@ class Job(Actor[JobMessage]):
         self._data = JobData()
         self._current: ActorRef[ActionMessage] | None = None
         self._preparation: ActorRef[Perform] | None = None
+        self._gathering = False
         self._delayed = False
         self._finalizing = False
         self._failure: Failure | None = None
@@ -108,6 +120,8 @@ class Job(Actor[JobMessage]):
         match message:
             case StartJob():
                 await self._start()
+            case Joined(answer):
+                await self._joined(answer)
             case StartAnswered(answer):
                 await self._start_answered(answer)
             case Prepared(error):
@@ -119,6 +133,8 @@ class Job(Actor[JobMessage]):
             case VlansLeft(problems):
                 await self._vlans_left(problems)
             case Removed():
+                await self._depart()
+            case Departed():
                 await self._end()
             case CancelJob(reason):
                 await self._cancel(reason)
@@ -159,6 +175,29 @@ class Job(Actor[JobMessage]):
             self._makers,
         )
         self._emit(JobResult(self._job.id, "validate", "pass"))
+        if self._bridge is not None and self._job.role is not None:
+            delayed = self._job.role.delayed_by is not None
+            limit_s = self._job.start_limit_s if delayed else GATHERING_S
+            self._gathering = True
+            self.context.pipe(self._bridge, Gather(self._job.id, limit_s), _met)
+        else:
+            await self._set_up(protocol)
+
+    async def _joined(self, answer: Gathered | Refused) -> None:
+        """The group at a coordinator elsewhere is complete, with everybody in it."""
+        if not self._gathering:  # cancelled meanwhile
+            return
+        self._gathering = False
+        if isinstance(answer, Refused):
+            self._fail(Failure("InfrastructureError", answer.reason))
+            await self._next()
+            return
+        assert self._context is not None, "the job has started"
+        self._context = evolve(self._context, group=answer.members)
+        await self._set_up(self._context.protocol)
+
+    async def _set_up(self, protocol: ActorRef[ProtocolMessage] | None) -> None:
+        """Begin, or wait for the start if it is delayed."""
         role = self._job.role
         if protocol is None or role is None or role.delayed_by is None:
             await self._begin()
@@ -181,7 +220,12 @@ class Job(Actor[JobMessage]):
         coordinator, member = self._coordinator, Member(self._job.id, self._job.role.name)
         return self.context.spawn(
             lambda: Multinode(
-                member, self._group, coordinator, self._placement.busy, self._journal
+                member,
+                self._group,
+                coordinator,
+                self._placement.busy,
+                self._journal,
+                self._bridge,
             ),
             "multinode",
         )
@@ -258,7 +302,7 @@ class Job(Actor[JobMessage]):
             return
         self._finalizing = True
         await self._give_up()
-        if self._coordinator is not None and not self._ends_the_group:
+        if self._coordinator is not None and self._bridge is None and not self._ends_the_group:
             await self._coordinator.tell(Leave(self._job.id))
         if self._has_guests:  # they may have passed the same sync just now
             self.context.pipe(
@@ -317,8 +361,8 @@ class Job(Actor[JobMessage]):
             await self._current.cancel()  # its outcome arrives as ActionDone
         elif self._preparation is not None:
             await self._preparation.cancel()  # its outcome arrives as Prepared
-        elif self._delayed:
-            self._delayed = False
+        elif self._gathering or self._delayed:
+            self._gathering = self._delayed = False
             await self._next()
         elif self._context is None:
             await self._end()
@@ -339,9 +383,16 @@ class Job(Actor[JobMessage]):
 
     async def _remove_container(self) -> None:
         if self._container is None:
-            await self._end()
+            await self._depart()
         else:
             self.context.pipe(self._container, RemoveContainer(), lambda _outcome: Removed())
+
+    async def _depart(self) -> None:
+        """Tell a coordinator elsewhere, as the last of all (LAVA: finalize always runs)."""
+        if self._bridge is None:
+            await self._end()
+        else:
+            self.context.pipe(self._bridge, Depart(self._job.id), lambda _outcome: Departed())
 
     async def _end(self) -> None:
         duration_s = round(anyio.current_time() - self._began_s, 6)
@@ -396,6 +447,10 @@ def ends_the_group(role: Role, failure: Failure | None) -> bool:
 
 def _left(outcome: Outcome[tuple[str, ...]]) -> VlansLeft:
     return VlansLeft(outcome.value or ((str(outcome.error),) if outcome.error else ()))
+
+
+def _met(outcome: Outcome[Gathered | Refused]) -> Joined:
+    return Joined(outcome.value or Refused(str(outcome.error)))
 
 
 def _started(outcome: Outcome[Answer]) -> StartAnswered:

@@ -13,6 +13,7 @@ from callboard.actors.messages import (
     Leave,
     Release,
     Send,
+    Waiting,
     Withdraw,
 )
 
@@ -29,12 +30,23 @@ class Ledger(Protocol):
     def __iter__(self) -> Iterator[Entry]:
         """All that was appended, in order."""
 
+    def reports(self, request: Waiting, certain: bool) -> bool:
+        """Whether it is to be reported that a wait is hopeless: not when that is on record.
+
+        Who is told to reports it before anything else happens.
+
+        Args:
+            request: What waits.
+            certain: Whether it is certainly so, which is another report than presumably.
+        """
+
 
 class MemoryLedger:
     """A ledger that lives as long as this process."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+        self._reported: set[tuple[Ticket, bool]] = set()
 
     def append(self, entry: Entry) -> None:
         """See `Ledger.append`."""
@@ -42,6 +54,12 @@ class MemoryLedger:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
+
+    def reports(self, request: Waiting, certain: bool) -> bool:
+        """See `Ledger.reports`."""
+        known = (request.ticket, certain) in self._reported
+        self._reported.add((request.ticket, certain))
+        return not known
 
 
 @frozen

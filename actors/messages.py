@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from callboard.actors.drivers import Console, Creation
 from callboard.actors.effects import NO_DATA, Data, Ticket
+from callboard.actors.members import Member
 from callboard.actors.sent import spoken
 from callboard.actors.signals import Signal
 from callboard.actors.wire import data_lines
@@ -149,6 +150,46 @@ class Withdraw(Request[tuple[int, ...]]):
 
 
 CoordinatorMessage = Join | Leave | Disband | Send | Release | Waiting | Withdraw
+
+
+# To what stands for a coordinator that is elsewhere, besides those
+
+
+@frozen
+class Gathered:
+    """The group is complete: `members` are all of it, those of others included, by their ids."""
+
+    members: tuple[Member, ...]
+
+
+@frozen
+class Gather(Request[Gathered | Refused]):
+    """`member` joins; answered when the group is complete, or after `limit_s` seconds."""
+
+    member: int
+    limit_s: float
+
+
+@frozen
+class Deliver(Request[Answer]):
+    """Answered when the coordinator has what is sent."""
+
+    content: Send | Release
+
+    @property
+    def ticket(self) -> Ticket:
+        """That of the request."""
+        return self.content.member, self.content.number
+
+
+@frozen
+class Depart(Request[None]):
+    """`member` leaves; answered when the coordinator knows, or can't be told."""
+
+    member: int
+
+
+BridgeMessage = CoordinatorMessage | Gather | Deliver | Depart
 
 
 # To the MultiNode protocol of a job
@@ -449,6 +490,18 @@ class VlansLeft:
 
 
 @frozen
+class Joined:
+    """The group is complete, or could not be gathered."""
+
+    answer: Gathered | Refused
+
+
+@frozen
+class Departed:
+    """The coordinator has been told of the job's end."""
+
+
+@frozen
 class StartAnswered:
     """The delayed start is over, or has failed."""
 
@@ -465,6 +518,7 @@ class GuestsGone:
 JobMessage = (
     KeepConnection
     | StartJob
+    | Joined
     | StartAnswered
     | Prepared
     | CancelJob
@@ -472,6 +526,7 @@ JobMessage = (
     | GuestsGone
     | VlansLeft
     | Removed
+    | Departed
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 
 from callboard.actors.members import Member
-from callboard.actors.messages import CoordinatorMessage, GroupMessage, JobMessage
+from callboard.actors.messages import BridgeMessage, CoordinatorMessage, GroupMessage, JobMessage
 from callboard.actors.vland import SwitchboardMessage
 from callboard.actors.wiring import UNWIRED, Wiring
 from callboard.definition.model import NodeJob
@@ -26,6 +26,8 @@ class Employer:
         has_guests: Whether other jobs of the group log in on its system.
         switchboard: Who has the VLANs of the group, None where it has none.
         makers: By the name of each of them, the job that makes it.
+        bridge: Stands for the coordinator where that is elsewhere, so that the group has to gather
+            there before its jobs begin; None where it is the group's own.
     """
 
     group: ActorRef[GroupMessage]
@@ -36,6 +38,7 @@ class Employer:
     has_guests: bool = False
     switchboard: ActorRef[SwitchboardMessage] | None = None
     makers: Mapping[str, int] = field(factory=dict[str, int])
+    bridge: ActorRef[BridgeMessage] | None = None
 
 
 @frozen

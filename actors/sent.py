@@ -8,6 +8,9 @@ Values = Mapping[str, str]
 
 _NOTHING: Values = MappingProxyType({})
 
+_TEXT_BYTES = 100
+"""What a text takes besides its characters, with its place in a dictionary."""
+
 
 class Snapshot(Mapping[int, Values]):
     """What had been sent at one time, in the order of the first sends; it never changes.
@@ -56,9 +59,14 @@ class Snapshot(Mapping[int, Values]):
 
 
 class Sent:
-    """Collects what is sent under one ID."""
+    """Collects what is sent under one ID.
+
+    Attributes:
+        size_bytes: The memory that all values take, about; no less than they take as JSON.
+    """
 
     def __init__(self) -> None:
+        self.size_bytes = 0
         self._places: dict[int, int] = {}
         self._values: list[Values] = []
         self._shared = False  # with a snapshot, for which it stays as it is
@@ -79,6 +87,7 @@ class Sent:
             self._values.append(MappingProxyType(dict(data)) if data else _NOTHING)
             if data:
                 self._spoken = None
+                self.size_bytes += values_bytes(data)
         else:
             before = self._values[place]
             merged = {**before, **data} if merge else dict(data)
@@ -88,6 +97,7 @@ class Sent:
                 self._values = self._values.copy()
                 self._shared = False
             self._values[place] = MappingProxyType(merged)
+            self.size_bytes += values_bytes(merged) - values_bytes(before)
             self._spoken = None
         self._snapshot = None
 
@@ -108,3 +118,14 @@ def spoken(data: Mapping[int, Values]) -> Mapping[int, Values]:
     if isinstance(data, Snapshot):
         return data.spoken
     return {member: values for member, values in data.items() if values}
+
+
+def text_bytes(text: str) -> int:
+    """The memory that a text takes, about; no less than it takes as JSON."""
+    return _TEXT_BYTES + len(text) * (1 if text.isascii() and text.isprintable() else 6)
+
+
+def values_bytes(values: Values) -> int:
+    """The same of all keys and values of a member, as of one text; rather more."""
+    texts = "".join((*values, *values.values()))
+    return (2 * len(values) - 1) * _TEXT_BYTES + text_bytes(texts) if values else 0

@@ -402,10 +402,14 @@ class TestShell(Action):
 
     async def _call(self, stage: _Stage, signal: ApiCall, seq: int | None) -> None:
         """Pass a call on; what doesn't wait is answered before the next signal is handled."""
+        made_s = anyio.current_time()
+        limit_s: float = self.job.job.wait_limit_s
+        if signal.call == "send":  # a coordinator elsewhere may take long over it
+            limit_s = min(limit_s, stage.deadline_s - made_s)
         call = Call(
             signal.call,
             signal.id,
-            limit_s=self.job.job.wait_limit_s,
+            limit_s=limit_s,
             role=signal.role,
             data=signal.data or {},
             where=self._where(stage, signal),
@@ -416,7 +420,6 @@ class TestShell(Action):
         if protocol is None:
             raise TestError(f"lava-{signal.call} needs a MultiNode job")
         suite = stage.run.suite if stage.run else None
-        made_s = anyio.current_time()
         if signal.call == "send":
             answer = await protocol.ask(call)
             await self._answered(stage, CallAnswered(call, suite, answer, self._since(made_s)))

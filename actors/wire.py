@@ -29,14 +29,15 @@ def data_lines(data: Mapping[int, Mapping[str, str]]) -> Iterator[str]:
     """The lines that carry received data to a node's helper, without their ends.
 
     A datum is `<LAVA_DATUM 1200:key=value>`, followed by as many `<LAVA_MORE value>` as a long
-    value needs. Line breaks in a value become spaces, for the node keeps a line a datum.
+    value needs. Line breaks become spaces, for the node keeps a line a datum; keys, too, may have
+    anything in them, where they come from nodes that are not callboard's.
 
     Args:
         data: Values by key, by the sender's job id.
     """
     for job, values in data.items():
         for key, value in values.items():
-            datum = f"{job}:{key}={escape(_LINE_BREAKS.sub(' ', value))}"
+            datum = f"{job}:{escape(_LINE_BREAKS.sub(' ', f'{key}={value}'))}"
             for number, piece in enumerate(_pieces(datum)):
                 yield f"<LAVA_{'MORE' if number else 'DATUM'} {piece}>"
 

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from benchmarks import (
     allocation,
     barrier,
     check,
     containers,
+    coordinator,
     fleet,
     group,
     kernel,
@@ -19,7 +20,7 @@ from benchmarks import (
 )
 from benchmarks.measurement import Measurement
 
-BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
+BENCHMARKS: Mapping[str, Callable[[], Measurement | Iterable[Measurement]]] = {
     "ask": kernel.ask,
     "tell": kernel.tell,
     "spawn": kernel.spawn,
@@ -43,9 +44,22 @@ BENCHMARKS: Mapping[str, Callable[[], Measurement | Sequence[Measurement]]] = {
     "events": nats.events,
     "takeover": fleet.takeover,
     "thousand": fleet.thousand,
+    "coordinator-rates": coordinator.rates,
+    "coordinator-sends": coordinator.sends,
+    "coordinator-meetings": coordinator.meetings,
 }
 ON_REQUEST = frozenset(
-    {"containers", "rehearsal-large", "release", "events", "takeover", "thousand"}
+    {
+        "containers",
+        "rehearsal-large",
+        "release",
+        "events",
+        "takeover",
+        "thousand",
+        "coordinator-rates",
+        "coordinator-sends",
+        "coordinator-meetings",
+    }
 )
 """Those that take long, or need root, and are run only when they are named."""
 

@@ -17,7 +17,8 @@ from benchmarks.group import definition
 from benchmarks.measurement import Measurement
 from callboard.cluster import entries, history, subjects
 from callboard.cluster.access import Access
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
+from callboard.cluster.founding import ensure
 from callboard.cluster.records import Lead, decode
 from callboard.cluster.server import serving
 

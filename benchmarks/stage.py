@@ -202,7 +202,7 @@ class _Leader:
         recorder = Recorder(anyio.current_time, writer.append)
         recorder.add(self._count)
         members = _members(plan)
-        ledger = LogLedger(writer.append, Codec(exchange))
+        ledger = LogLedger(writer.append, Codec(exchange), recorder.seq_of)
         state = Coordination((each.job, each.role) for each in members.values())
         coordinator = system.spawn(
             lambda: Coordinator(state, members, recorder, Patience(), ledger),

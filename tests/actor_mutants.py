@@ -69,8 +69,8 @@ LEDGER = [
     ),
     (
         "what was reported isn't reported again by a restarted coordinator",
-        "if self._replaying:\n            return",
-        "if False:\n            return",
+        "not self._ledger.reports(request, found.certain)",
+        "False",
     ),
     (
         "what comes again and was answered is answered again",

@@ -76,6 +76,17 @@ def process(
     return ran
 
 
+@contextmanager
+def nobody_reads() -> Iterator[int]:
+    """A pipe's end for writing, whose reader has gone."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        yield write
+    finally:
+        os.close(write)
+
+
 def document(ran: "Ran | subprocess.CompletedProcess[str]") -> Any:
     """The one JSON document on standard output."""
     return json.loads(ran.stdout)

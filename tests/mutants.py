@@ -1,4 +1,4 @@
-"""The rules of the coordinator and of links, each broken by hand; the suite must notice every one.
+"""The rules of coordinators, links and leaders, each broken by hand; the suite must notice all.
 
     python -m tests.mutants [WORD]
 
@@ -10,9 +10,22 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.actor_mutants import ANSWERS, LEDGER, TIMES
+from tests.kept_mutants import DIRECTORY, KEPT, RECORDS, RECOVERY, SEGMENTS, STORE
 from tests.link_mutants import RECEIVER, REMOTE, SENDER
 from tests.mutation import Mutant, first_failure
-from tests.state_mutants import BLAME, ENDS, LAVA, MESSAGES, SENT, SYNCS_AND_STARTS
+from tests.reign_mutants import REIGN
+from tests.served_mutants import CLIENTS, EXCHANGE, FETCHED, FRAMING, GROUP, REQUESTS
+from tests.state_mutants import (
+    BLAME,
+    DOUBTS,
+    ENDS,
+    LAVA,
+    MESSAGES,
+    QUEUES,
+    ROSTER,
+    SENT,
+    SYNCS_AND_STARTS,
+)
 
 _STATE, _ACTOR = "actors/coordination.py", "actors/coordinator.py"
 _STATE_TESTS = (
@@ -24,12 +37,26 @@ _SENT_TESTS = ("tests/actors/test_sent.py",)
 _ACTOR_TESTS = ("tests/actors/test_coordinator.py",)
 _LEDGER_TESTS = ("tests/actors/test_ledger.py",)
 _LINK_TESTS = ("tests/runtime/test_link.py",)
+_REIGN_TESTS = ("tests/cluster/test_reign.py", "tests/cluster/test_taking_up.py")
 _BLAME_TESTS = ("tests/actors/test_blame.py",)
+_FETCHED_TESTS = ("tests/actors/test_fetched.py",)
+_SERVED_TESTS = (
+    "tests/coordinator/test_documented.py",
+    "tests/coordinator/test_limits.py",
+    "tests/coordinator/test_surviving.py",
+)
+_KEPT_TESTS = (
+    "tests/coordinator/test_store.py",
+    "tests/coordinator/test_directory.py",
+    "tests/coordinator/test_recovery.py",
+    "tests/coordinator/test_records.py",
+    "tests/coordinator/test_store_crashes.py",
+)
 AT_ONCE = 2
 """Mutants that are tried at a time."""
 
 _READINGS = [
-    (f"{name} is {value} in {reading}", f"{name}={value},", f"{name}={not value},")
+    (f"{name} is {value} in {reading}", f"    {name}={value},\n", f"    {name}={not value},\n")
     for reading, most in (("DOCUMENTED", True), ("LAVA", False))
     for name, value in [
         *((name, most) for name in ("merges", "waits_unsent", "whole_role", "passes_again")),
@@ -55,8 +82,32 @@ MUTANTS = [
     Mutant(rule, file, old, new, tests)
     for file, tests, table in [
         (_STATE, _STATE_TESTS, [*MESSAGES, *SYNCS_AND_STARTS, *ENDS, *LAVA]),
+        ("actors/roster.py", _STATE_TESTS, ROSTER),
+        ("actors/queues.py", _STATE_TESTS, QUEUES),
+        ("actors/doubts.py", _STATE_TESTS, DOUBTS),
         ("actors/sent.py", _SENT_TESTS, SENT),
         ("actors/semantics.py", _STATE_TESTS, _READINGS),
+        (_STATE, _FETCHED_TESTS, FETCHED),
+        ("src/callboard/coordinator/group.py", _SERVED_TESTS, GROUP),
+        ("src/callboard/coordinator/clients.py", _SERVED_TESTS, CLIENTS),
+        ("src/callboard/coordinator/exchange.py", _SERVED_TESTS, EXCHANGE),
+        (
+            "src/callboard/coordinator/requests.py",
+            ("tests/coordinator/test_requests.py",),
+            REQUESTS,
+        ),
+        ("src/callboard/coordinator/framing.py", ("tests/coordinator/test_framing.py",), FRAMING),
+        ("src/callboard/coordinator/exchange.py", _KEPT_TESTS, KEPT),
+        *(
+            (f"src/callboard/coordinator/{name}.py", _KEPT_TESTS, table)
+            for name, table in [
+                ("store", STORE),
+                ("segments", SEGMENTS),
+                ("records", RECORDS),
+                ("directory", DIRECTORY),
+                ("recovery", RECOVERY),
+            ]
+        ),
         (_ACTOR, _ACTOR_TESTS, [*ANSWERS, *TIMES]),
         (_ACTOR, _LEDGER_TESTS, LEDGER),
         ("runtime/sender.py", _LINK_TESTS, SENDER),
@@ -64,6 +115,7 @@ MUTANTS = [
         ("runtime/receiver.py", _LINK_TESTS, RECEIVER),
         ("actors/job.py", _ACTOR_TESTS, _ESSENTIAL),
         ("actors/blame.py", _BLAME_TESTS, BLAME),
+        ("src/callboard/cluster/reign.py", _REIGN_TESTS, REIGN),
     ]
     for rule, old, new in table
 ]

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Gives a Debian machine what the tests need: packages, and the network of containers.
+# Gives a Debian machine what the tests need: packages, the network of containers, and LAVA's own
+# coordinator and dispatcher to compare with.
 #
-#     tests/provision.sh [packages] [network]
+#     tests/provision.sh [packages] [network] [lava]
 #
-# Without an argument it does both; what is there already stays as it is. It needs root, and it
+# Without an argument it does all; what is there already stays as it is. It needs root, and it
 # changes the machine: `.ci/run` and `make test PROVISION=1` call it, `make test` doesn't.
 set -euo pipefail
 
@@ -12,9 +13,12 @@ packages=(
   debootstrap distro-info dnsmasq-base lxc lxc-templates nftables openssl rsync uidmap
   passt slirp4netns curl
   openssh-client openssh-server cpio linux-image-cloud-amd64 qemu-system-x86
+  stunnel4
 )
 bridge=lxcbr0
 settings=/etc/default/lxc-net
+lava=(lava-common lava-coordinator lava-dispatcher)
+lava_folder=/var/cache/callboard-tests/lava
 
 install_packages() {
   local missing=() package
@@ -88,15 +92,34 @@ let_pass() {
   done
 }
 
+# LAVA's packages are unpacked, not installed: nothing of them is to run as a service.
+unpack_lava() {
+  local folder package
+  [[ ! -e $lava_folder/complete ]] || return 0
+  folder=$(mktemp -d)
+  if ! (cd "$folder" && apt-get -o APT::Sandbox::User=root download -qq "${lava[@]}"); then
+    apt-get update -qq
+    (cd "$folder" && apt-get -o APT::Sandbox::User=root download -qq "${lava[@]}")
+  fi
+  mkdir -p "$lava_folder"
+  for package in "$folder"/*.deb; do
+    dpkg-deb -x "$package" "$lava_folder"
+  done
+  rm -rf "$folder"
+  chmod -R a+rX "$lava_folder"
+  touch "$lava_folder/complete"
+}
+
 if ((EUID != 0)); then
   echo "tests/provision.sh needs root: sudo $0 $*" >&2
   exit 1
 fi
-(($#)) || set -- packages network
+(($#)) || set -- packages network lava
 for part in "$@"; do
   case $part in
   packages) install_packages ;;
   network) start_network ;;
-  *) echo "usage: $0 [packages] [network]" >&2; exit 2 ;;
+  lava) unpack_lava ;;
+  *) echo "usage: $0 [packages] [network] [lava]" >&2; exit 2 ;;
   esac
 done

@@ -1,4 +1,7 @@
-"""The rules of a group's coordination, as they stand in `actors/coordination.py` and `sent.py`.
+"""The rules of a group's coordination, as they stand in `actors`, a table a file:
+
+`MESSAGES`, `SYNCS_AND_STARTS`, `ENDS` and `LAVA` in `coordination.py`, and each of the others in
+the file of its name.
 
 Each entry is a rule, the text that keeps it, and what breaks it; see `tests.mutants`.
 """
@@ -20,58 +23,54 @@ MESSAGES = [
         ),
     ),
     (
-        "waiters are released in their order",
-        "tuple(queue.tickets), {}",
-        "tuple(reversed(queue.tickets)), {}",
-    ),
-    (
         "a send releases waits",
         "effects = self._release(messages.waits, messages)",
         "effects: list[Effect] = []",
     ),
     (
         "wait counts an own send",
-        "if messages.sent:\n            return [Grant",
-        "if messages.sent.keys() - {ticket[0]}:\n            return [Grant",
+        "elif data := self._seen_by(ticket[0], messages):",
+        "elif (data := self._seen_by(ticket[0], messages)).keys() - {ticket[0]}:",
     ),
     (
         "wait needs one sender, not all",
-        "if messages.sent:\n            return [Grant",
-        "if len(messages.sent) == len(self._roles):\n            return [Grant",
+        "elif data := self._seen_by(ticket[0], messages):",
+        "elif len(data := self._seen_by(ticket[0], messages)) == len(self._roster.roles):",
     ),
     (
         "wait-all needs its caller's send",
-        "if self._have_sent(messages, role, self._roles[ticket[0]]):",
+        "if self._have_sent(messages, role, self._roster.roles[ticket[0]]):",
         (
-            "if self._have_sent(messages, role, self._roles[ticket[0]]) or (\n"
-            "            role is None and len({*messages.sent, ticket[0]}) == len(self._roles)\n"
+            "if self._have_sent(messages, role, self._roster.roles[ticket[0]]) or (\n"
+            "            role is None\n"
+            "            and len({*messages.sent, ticket[0]}) == len(self._roster.roles)\n"
             "        ):"
         ),
     ),
     (
         "wait-all is released by the last send, not by the last but one",
-        "if len(messages.sent) == len(self._roles):",
-        "if len(messages.sent) >= len(self._roles) - 1:",
+        "if self._have_all_sent(messages):\n            effects",
+        "if len(messages.sent) >= len(self._roster.roles) - 1:\n            effects",
     ),
     (
         "wait-all that asks last needs every member",
-        "return len(messages.sent) == len(self._roles)",
-        "return len(messages.sent) >= len(self._roles) - 1",
+        "if len(messages.sent) < len(self._roster.roles):",
+        "if len(messages.sent) < len(self._roster.roles) - 1:",
     ),
     (
         "wait-all with a role isn't released by any one of its nodes",
-        "if messages.senders[role] == self._counts[role]:",
-        "if messages.senders[role]:",
+        "if self._roster.is_whole and messages.senders[role] == self._roster.counts[role]:",
+        "if self._roster.is_whole and messages.senders[role]:",
     ),
     (
         "wait-all with a role that asks last needs all its nodes",
-        "return messages.senders[role] == self._counts[role]",
+        "return self._roster.is_whole and messages.senders[role] == self._roster.counts[role]",
         "return messages.senders[role] > 0",
     ),
     (
         "wait-all with a role needs no other nodes",
-        "return messages.senders[role] == self._counts[role]",
-        "return len(messages.sent) == len(self._roles)",
+        "return self._roster.is_whole and messages.senders[role] == self._roster.counts[role]",
+        "return len(messages.sent) == len(self._roster.roles)",
     ),
     (
         "wait-all with a role is released by the role's last send",
@@ -80,18 +79,18 @@ MESSAGES = [
     ),
     (
         "wait-all counts members, not sends",
-        "if member not in messages.sent:\n            messages.senders",
+        "if is_first:\n            messages.senders",
         "if True:\n            messages.senders",
     ),
     (
         "wait-all with a role that no node has is refused",
         (
-            "if role is not None and role not in self._counts:\n"
+            "if role is not None and role not in self._roster.counts and not self._gathers:\n"
             "            return self._refuse_role(ticket, role, slot)"
         ),
         (
-            "if role is not None and role not in self._counts:\n"
-            '            return self._enqueue(ticket, _Queue("wait-all", message_id, role), slot)'
+            "if role is not None and role not in self._roster.counts and not self._gathers:\n"
+            '            return self._enqueue(ticket, Queue("wait-all", role, (), role), slot)'
         ),
     ),
 ]
@@ -127,8 +126,8 @@ SENT = [
     ),
     (
         "who sends other data is known to have done so",
-        "self._values[place] = MappingProxyType(merged)\n            self._spoken = None",
-        "self._values[place] = MappingProxyType(merged)",
+        "- values_bytes(before)\n            self._spoken = None",
+        "- values_bytes(before)",
     ),
     (
         "who sends no data changes nothing in what is known of those that do",
@@ -140,18 +139,18 @@ SENT = [
 SYNCS_AND_STARTS = [
     (
         "sync needs every member",
-        "if len(sync.called) < len(self._roles):",
-        "if len(sync.called) < len(self._roles) - 1:",
+        "if len(meeting.called) < self._roster.size:",
+        "if len(meeting.called) < self._roster.size - 1:",
     ),
     (
         "sync counts members, not calls",
-        "if len(sync.called) < len(self._roles):",
-        "if len(sync.waits.tickets) + 1 < len(self._roles):",
+        "if len(meeting.called) < self._roster.size:",
+        "if len(meeting.waits.tickets) + 1 < self._roster.size:",
     ),
     (
         "a sync that all have passed is granted at once",
-        "if not self._semantics.passes_again:",
-        "if True:",
+        "if self._semantics.passes_again:\n            return",
+        "if False:\n            return",
     ),
     (
         "a withdrawn sync still counts as called",
@@ -159,18 +158,18 @@ SYNCS_AND_STARTS = [
         (
             "self._dequeue(ticket, queue)\n"
             '        if queue.kind == "sync":\n'
-            "            self._syncs[queue.id].called.discard(ticket[0])\n"
+            "            self._meetings[queue.id].called.discard(ticket[0])\n"
             "        return missing"
         ),
     ),
     (
         "a send isn't a sync",
-        "messages = self._messages[message_id]\n        role = ",
+        "is_first = member not in messages.sent\n",
         (
-            "messages = self._messages[message_id]\n"
-            '        sync = _Sync(_Queue("sync", message_id))\n'
-            "        self._syncs.setdefault(message_id, sync).called.add(member)\n"
-            "        role = "
+            "is_first = member not in messages.sent\n"
+            "        called: set[int] = set()\n"
+            '        sync = Meeting(called, Queue("sync", message_id, called))\n'
+            "        self._meetings.setdefault(message_id, sync).called.add(member)\n"
         ),
     ),
     (
@@ -178,23 +177,27 @@ SYNCS_AND_STARTS = [
         "effects = self._release(messages.waits, messages)",
         (
             "effects = self._release(messages.waits, messages)\n"
-            "        if message_id in self._syncs:\n"
-            "            effects += self._release(self._syncs[message_id].waits)"
+            "        if message_id in self._meetings:\n"
+            "            effects += self._release(self._meetings[message_id].waits)"
         ),
     ),
     (
         "a sync isn't a send",
-        "sync.called.add(ticket[0])",
-        "sync.called.add(ticket[0])\n        self._messages[sync_id].sent[ticket[0]] = {}",
+        "meeting.called.add(ticket[0])\n",
+        (
+            "meeting.called.add(ticket[0])\n"
+            "            messages = self._messages.setdefault(sync_id, Messages())\n"
+            "            messages.sent.put(ticket[0], {}, merge=True)\n"
+        ),
     ),
     (
         "a start needs every node of the role",
-        "if starts.releasers[own] == self._counts[own]:",
+        "if starts.releasers[own] == self._roster.counts[own]:",
         "if starts.releasers[own]:",
     ),
     (
         "a start that is asked last needs every node of the role",
-        "if starts.releasers[role] == self._counts[role]:",
+        "if starts.releasers[role] == self._roster.counts[role]:",
         "if starts.releasers[role]:",
     ),
     (
@@ -204,21 +207,111 @@ SYNCS_AND_STARTS = [
     ),
     (
         "a release for one role releases no other",
-        "for role in self._counts if roles is None else roles:",
-        "for role in self._counts:",
+        "for role in self._roster.counts if roles is None else roles:",
+        "for role in self._roster.counts:",
     ),
-    ("a send of lava_start releases", "if message_id == START:", "if message_id == 'lava-start':"),
+    (
+        "a send of lava_start releases",
+        "if message_id == START and",
+        "if message_id == 'lava-start' and",
+    ),
     (
         "a start that is expected of a role that no node has is refused",
-        "if role not in self._counts:\n            return self._refuse_role(ticket, role, slot)",
         (
-            "if role not in self._counts:\n"
-            '            return self._enqueue(ticket, _Queue("start", START, role, role), slot)'
+            "if role not in self._roster.counts:\n"
+            "            return self._refuse_role(ticket, role, slot)"
+        ),
+        (
+            "if role not in self._roster.counts:\n"
+            '            return self._enqueue(ticket, Queue("start", START, (), role), slot)'
         ),
     ),
 ]
 
 ENDS = [
+    (
+        "who had sent may end",
+        'Queue("wait-all", message_id, messages.sent, role)',
+        'Queue("wait-all", message_id, (), role)',
+    ),
+    (
+        "who had called a sync may end",
+        'Queue("sync", sync_id, called)',
+        'Queue("sync", sync_id, ())',
+    ),
+    (
+        "who had released the asker's role may end",
+        'Queue("start", START, starts.released, role)',
+        'Queue("start", START, (), role)',
+    ),
+    (
+        "what is asked in vain is found at once",
+        "return self._doubts.certain(queue, [ticket]) if self._roster.ended else []",
+        "return []",
+    ),
+    (
+        "an ended member waits no more",
+        "slot=self._dequeue(ticket, queue))",
+        "slot=queue.tickets[ticket])",
+    ),
+    (
+        "an ended member's requests are refused",
+        "            for ticket, queue in own\n        ]",
+        "            for ticket, queue in own\n        ][:0]",
+    ),
+    ("a member ends once", " or member in self._roster.ended:", ":"),
+    (
+        "who gives up remembers whom to blame",
+        "self._doubts.blame(ticket[0], to_blame)",
+        "pass",
+    ),
+]
+
+LAVA = [
+    (
+        "LAVA: the first node speaks for its role",
+        "return self._roster.by_role[role][0] in messages.sent",
+        "return self._roster.by_role[role][-1] in messages.sent",
+    ),
+    (
+        "LAVA: the asker's role may release itself",
+        " or self._has_role_sent(messages, own)",
+        "",
+    ),
+    (
+        "LAVA: a send releases by the first node",
+        "effects += self._release_first(messages, member)",
+        "pass",
+    ),
+    (
+        "LAVA: as many ends as members end the group",
+        "self._ends >= len(self._roster.roles)",
+        "self._ends > len(self._roster.roles)",
+    ),
+    (
+        "LAVA: a send after the end of the group does nothing",
+        "if self.over:\n            return []",
+        "if False:\n            return []",
+    ),
+]
+
+ROSTER = [
+    (
+        "a wait isn't abandoned while one of its senders lives",
+        "self.living[role] -= 1",
+        "self.living[role] = 0",
+    ),
+]
+
+QUEUES = [
+    (
+        "waiters are released in their order",
+        "tuple(queue.tickets), {}",
+        "tuple(reversed(queue.tickets)), {}",
+    ),
+]
+
+DOUBTS = [
     (
         "an end makes a wait hopeless that needs it",
         "return queue.excused < len(ended)",
@@ -235,24 +328,9 @@ ENDS = [
         "False:",
     ),
     (
-        "who had sent may end",
-        '_Queue("wait-all", message_id, messages.sent, role)',
-        '_Queue("wait-all", message_id, (), role)',
-    ),
-    (
-        "who had called a sync may end",
-        '_Queue("sync", sync_id, called)',
-        '_Queue("sync", sync_id, ())',
-    ),
-    (
-        "who had released the asker's role may end",
-        '_Queue("start", START, starts.released, role)',
-        '_Queue("start", START, (), role)',
-    ),
-    (
         "only an end within the role counts",
-        "ended = self._ended_in[queue.role]",
-        "ended = self._ended_in[None]",
+        "ended = self._roster.ended_in[queue.role]",
+        "ended = self._roster.ended_in[None]",
     ),
     (
         "a hopeless wait is found once",
@@ -260,34 +338,18 @@ ENDS = [
         "list(tickets)",
     ),
     (
-        "what is asked in vain is found at once",
-        "return self._certain(queue, [ticket]) if self._ended else []",
-        "return []",
-    ),
-    (
-        "an ended member waits no more",
-        "slot=self._dequeue(ticket, queue))",
-        "slot=queue.tickets[ticket])",
-    ),
-    (
-        "an ended member's requests are refused",
-        "            for ticket, queue in own\n        ]",
-        "            for ticket, queue in own\n        ][:0]",
-    ),
-    ("a member ends once", " or member in self._ended:", ":"),
-    (
         "who has ended doesn't count where all wait",
-        "0 < len(self._waiting) == self._alive",
-        "0 < len(self._waiting) == len(self._roles)",
+        "0 < len(self._queues.waiting) == self._roster.alive",
+        "0 < len(self._queues.waiting) == len(self._roster.roles)",
     ),
     (
         "a group without living members isn't stuck",
-        "0 < len(self._waiting) == self._alive",
-        "len(self._waiting) == self._alive",
+        "0 < len(self._queues.waiting) == self._roster.alive",
+        "len(self._queues.waiting) == self._roster.alive",
     ),
     (
         "all of a group in which all wait is presumed hopeless",
-        "self._queues if len(self._waiting) == self._alive else self._abandoned",
+        "(self._queues if all_wait else self._abandoned)",
         "self._abandoned",
     ),
     (
@@ -306,18 +368,13 @@ ENDS = [
         "if False:",
     ),
     (
-        "a wait isn't abandoned while one of its senders lives",
-        "self._living[role] -= 1",
-        "self._living[role] = 0",
-    ),
-    (
         "a wait that is granted isn't abandoned any more",
         "self._abandoned.pop(queue, None)",
         "pass",
     ),
     (
         "only those that may send are missed",
-        "if self._roles[member] in roles]",
+        "if self._roster.roles[member] in roles]",
         "if True]",
     ),
     (
@@ -342,43 +399,14 @@ ENDS = [
         "return role in self._senders.possible(queue.id)",
     ),
     (
-        "who gives up remembers whom to blame",
-        "self._blame.setdefault(ticket[0], to_blame)",
-        "pass",
-    ),
-    (
         "the first blame stays",
-        "self._blame.setdefault(ticket[0], to_blame)",
-        "self._blame[ticket[0]] = to_blame",
+        "self._blame.setdefault(member, to_blame)",
+        "self._blame[member] = to_blame",
     ),
     (
         "who ended is to blame, not who waits",
         "queue.role, certain, absent, blamed)",
         "queue.role, certain, absent, (ticket[0],))",
-    ),
-]
-
-LAVA = [
-    (
-        "LAVA: the first node speaks for its role",
-        "first in messages.sent",
-        "self._members[role][-1] in messages.sent",
-    ),
-    (
-        "LAVA: the asker's role may release itself",
-        " or messages.senders[own] == self._counts[own]",
-        "",
-    ),
-    ("LAVA: a send releases by the first node", "effects += self._release_first(messages)", "pass"),
-    (
-        "LAVA: as many ends as members end the group",
-        "self._ends >= len(self._roles)",
-        "self._ends > len(self._roles)",
-    ),
-    (
-        "LAVA: a send after the end of the group does nothing",
-        "if self.over:\n            return []",
-        "if False:\n            return []",
     ),
 ]
 

@@ -21,6 +21,7 @@ PACKAGES = {
     "callboard.simulation": ROOT / "src/callboard/simulation",
     "callboard.cli": ROOT / "src/callboard/cli",
     "callboard.cluster": ROOT / "src/callboard/cluster",
+    "callboard.coordinator": ROOT / "src/callboard/coordinator",
 }
 ALLOWED = {
     "callboard.runtime": set[str](),
@@ -75,6 +76,14 @@ ALLOWED = {
         "callboard.sources",
         "callboard.state",
     },
+    "callboard.coordinator": {
+        "callboard.actors",
+        "callboard.definition",
+        "callboard.events",
+        "callboard.journal",
+        "callboard.runtime",
+        "callboard.state",
+    },
     "callboard.networks": {"callboard.actors", "callboard.definition"},
     "callboard.nodes": {
         "callboard.actors",
@@ -95,6 +104,7 @@ ALLOWED = {
     "callboard.switching": {"callboard.actors", "callboard.definition", "callboard.state"},
     "callboard.downloads": {"callboard.actors", "callboard.definition", "callboard.sources"},
     "callboard.running": {
+        "callboard.coordinator",
         "callboard.downloads",
         "callboard.linking",
         "callboard.live",
@@ -174,6 +184,8 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         ("callboard.cli.run", "callboard.cluster.connection"),
         ("callboard.cli.devices", "nats"),
         ("callboard.cli.worker", "nats"),
+        ("callboard.cli.coordinator", "nats"),
+        ("callboard.cli.coordinator", "callboard.coordinator.exchange"),
         ("callboard.cli.cluster", "nats"),
         ("callboard.cluster", "nats"),
     ],

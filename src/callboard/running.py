@@ -6,6 +6,7 @@ import itertools
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -17,11 +18,14 @@ from callboard.actors.drivers.vland import recover
 from callboard.actors.group import Rules
 from callboard.actors.job import post
 from callboard.actors.support import MOST_NODES, problems
+from callboard.coordinator.bridge import Bridge
+from callboard.coordinator.joining import Joining
 from callboard.definition import split
 from callboard.definition.devices import DevicesFile
 from callboard.definition.diagnostics import DefinitionError, Diagnostic
 from callboard.definition.model import Definition
 from callboard.definition.network import NetworkKind
+from callboard.definition.split import scaled
 from callboard.downloads import downloads
 from callboard.events import LOG_NAME
 from callboard.flow.background import with_background
@@ -58,6 +62,9 @@ class Setup:
         network: Which network nodes are in that are made here; None leaves it to the devices
             file, else to the definition: VLANs need a network of the group.
         mishaps: What befalls the links between nodes; None for nothing.
+        joining: The group at a coordinator elsewhere that the nodes join; None for one of their
+            own. Then no wait is given up as one that can't be satisfied.
+        roles: Those whose nodes run here, where others run the rest; None for all.
     """
 
     directory: Path | None = None
@@ -71,6 +78,15 @@ class Setup:
     check: bool = True
     network: NetworkKind | None = None
     mishaps: Mishaps | None = None
+    joining: Joining | None = None
+    roles: frozenset[str] | None = None
+
+    def part(self, definition: Definition) -> Definition:
+        """The definition with no nodes of the roles that run elsewhere."""
+        if self.roles is None:
+            return definition
+        names = {role.name for role in definition.roles}
+        return scaled(definition, dict.fromkeys(names - self.roles, 0))
 
 
 def new_directory(name: str) -> Path:
@@ -159,11 +175,15 @@ async def open_group(
     await sweep()
     await recover(state_directory() / "vland")
     first_id = take_job_ids(definition.size) if setup.first_id is None else setup.first_id
-    name = str(uuid.uuid4())
+    run = name = str(uuid.uuid4())
+    if setup.joining is not None:
+        name = setup.joining.group
     jobs = split(definition, first_id=first_id, group=name)
+    if setup.roles is not None:
+        jobs = tuple(each for each in jobs if each.role and each.role.name in setup.roles)
     async with contextlib.AsyncExitStack() as resources:
         wanted = Wanted(
-            run=name,
+            run=run,
             jobs=jobs,
             devices=setup.devices,
             queue_s=definition.timeouts.queue_s,
@@ -179,6 +199,8 @@ async def open_group(
         log = resources.enter_context(contextlib.closing(LogFile(directory / LOG_NAME)))
         senders = senders_of(verdict.extraction.programs)
         rules = Rules(senders, Patience(setup.fail_fast, setup.deadlock_grace_s))
+        if setup.joining is not None:
+            rules = evolve(rules, bridge=partial(Bridge, setup.joining))
         if linked is not None:
             rules = evolve(rules, links=linked.links, cables=linked.cables, reach=linked.reach)
         started_at = dt.datetime.now(dt.UTC).isoformat()

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from callboard.actors.coordination import Coordination
-from callboard.actors.effects import Data, Effect, Grant, Hopeless, Refusal, Ticket
+from callboard.actors.effects import Data, Effect, Grant, Hopeless, Refusal, Ticket, Wake
 
 IDS = st.sampled_from(["a", "b", "lava_start"])
 KEYS = st.sampled_from(["ip", "port", "empty"])
@@ -45,7 +45,7 @@ def outcomes(effects: list[Effect]) -> dict[Ticket, Outcome]:
         if isinstance(effect, Grant)
         else (ticket, (type(effect).__name__, {}))
         for effect in effects
-        for ticket in (effect.tickets if isinstance(effect, Grant) else [effect.ticket])
+        for ticket in (effect.tickets if isinstance(effect, Grant | Wake) else [effect.ticket])
     ]
     assert len(dict(found)) == len(found), "a ticket has two effects"
     return dict(found)

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from callboard.actors.wire import LONGEST_LINE_BYTES, data_lines, escape, unescape
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-DATA = st.dictionaries(
-    st.integers(1, 10_000), st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), TEXT)
-)
+KEYS = TEXT.map(lambda text: text.replace("=", "_"))
+DATA = st.dictionaries(st.integers(1, 10_000), st.dictionaries(KEYS, TEXT))
 
 
 @given(TEXT)
@@ -43,14 +42,27 @@ def collect(lines: list[str]) -> dict[int, dict[str, str]]:
     for datum in data:
         job, _, pair = datum.partition(":")
         key, _, value = pair.partition("=")
-        received.setdefault(int(job), {})[key] = unescape(value)
+        received.setdefault(int(job), {})[unescape(key)] = unescape(value)
     return received
+
+
+def _joined(text: str) -> str:
+    """A text in one line."""
+    return re.sub(r"[\r\n]+", " ", text)
+
+
+@given(DATA)
+def test_neither_keys_nor_values_bring_lines_of_their_own(
+    data: dict[int, dict[str, str]],
+) -> None:
+    for line in data_lines(data):
+        assert re.fullmatch(r"<LAVA_(DATUM|MORE) [^\x00-\x20\x7f>]*>", line)
 
 
 @given(DATA)
 def test_data_lines_carry_everything_but_line_breaks(data: dict[int, dict[str, str]]) -> None:
     sent = {
-        job: {key: re.sub(r"[\r\n]+", " ", value) for key, value in values.items()}
+        job: {_joined(key): _joined(value) for key, value in values.items()}
         for job, values in data.items()
         if values
     }

@@ -19,6 +19,7 @@ import click
 import pexpect
 import pyte
 import pytest
+from tests.commandline import nobody_reads
 
 from callboard.cli.application import application
 from callboard.cli.live import Board, Lines
@@ -112,6 +113,25 @@ def test_a_full_standard_output_loses_no_reports(tmp_path: Path) -> None:
 def test_bad_input_keeps_its_exit_code_when_the_output_is_full(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         assert callboard(tmp_path, "run", "none.yaml", "--json", stdout=full).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["describe", "--help"],
+        ["describe", str(SINGLE)],
+        ["describe", str(SINGLE), "--json"],
+        ["check", str(SINGLE)],
+        ["flow", str(SINGLE)],
+    ],
+)
+def test_a_reader_that_goes_away_ends_a_verb_as_it_ends_other_programs(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    with nobody_reads() as pipe:
+        ran = callboard(tmp_path, *arguments, stdout=pipe)
+    assert (ran.returncode, ran.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("descriptors", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])

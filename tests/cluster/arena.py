@@ -17,8 +17,9 @@ from tests.cluster.referee import SCRIPT, Referee
 from tests.cluster.server import Server
 
 from callboard.cluster.access import Access
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.fleet import watched
+from callboard.cluster.founding import ensure
 
 NODES = 3
 """How many throw-away nodes each worker offers."""

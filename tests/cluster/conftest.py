@@ -10,7 +10,8 @@ import pytest_asyncio
 from tests.cluster.server import Server
 
 from callboard.cluster.access import Access
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
+from callboard.cluster.founding import ensure
 
 LEASE_S = 2.0
 """The lease of tests' clusters: the shortest in which a busy machine still refreshes in time."""

@@ -14,6 +14,8 @@ from callboard.runtime import DeadLetter, Reply
 
 WORKER = "w"
 RESEND_S = 0.05
+NEVER_S = 3600.0
+"""For those who count parcels: a busy machine repeats some before they are heard of."""
 
 
 @define

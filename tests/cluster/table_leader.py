@@ -16,6 +16,7 @@ from callboard.cluster.access import Access
 from callboard.cluster.allocation import Allocator
 from callboard.cluster.bucket import change
 from callboard.cluster.connection import Cluster, connect
+from callboard.cluster.errors import ClusterError
 from callboard.cluster.fleet import watched
 from callboard.cluster.lease import Lease, LeaseTaken
 from callboard.cluster.records import GroupRecord, Lead, Need, Seat, Settings, decode, encode
@@ -136,5 +137,5 @@ async def main(*arguments: str) -> None:
 if __name__ == "__main__":
     try:
         anyio.run(main, *sys.argv[1:])
-    except* (NatsError, TimeoutError):  # the server was away: as good as killed
+    except* (ClusterError, NatsError, TimeoutError):  # the server was away: as good as killed
         sys.exit(os.EX_TEMPFAIL)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,19 +10,22 @@ from pathlib import Path
 import pytest
 from nats.errors import Error as NatsError
 from tests.cluster.lab import LEASE_S, MEMBERS, Lab, make_cluster, open_lab
+from tests.commandline import SCENARIOS, callboard
 
 from callboard.cluster import bucket, subjects
 from callboard.cluster.access import Access
 from callboard.cluster.accounts import make_accounts
 from callboard.cluster.client import Client
 from callboard.cluster.connection import connect
+from callboard.cluster.denial import denied, is_denial
 from callboard.cluster.errors import ClusterError
 from callboard.cluster.fleet import watched
 from callboard.cluster.identity import read_identity
-from callboard.cluster.permissions import STREAMS, covers
+from callboard.cluster.permissions import STREAMS, Kind, covers, local, permissions
 from callboard.cluster.records import Registration, encode
 
 GROUP = "8f1c"
+SINGLE = SCENARIOS / "single.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +69,97 @@ async def test_a_worker_that_asks_for_groups_is_told_that_it_may_not(lab: Lab) -
     access = Access(lab.server.url, creds=lab.folder / "rack-1.creds")
     said: list[str] = []
     async with connect(access, name="rack-1", note=said.append) as cluster:
-        with pytest.raises(ClusterError, match="the NATS server forbids it") as refused:
+        with pytest.raises(ClusterError) as refused:
             await Client(cluster).groups()
     assert refused.value.code == "CB279"
+    assert refused.value.text == (
+        f"{access.creds} is for a worker that leads no groups, who may not see groups"
+    )
+    assert "--user NAME" in str(refused.value.cure)
+    assert said == [], "it is said by who has asked"
+
+
+@pytest.mark.asyncio
+async def test_who_asks_for_what_is_allowed_is_not_disturbed_by_what_is_not(lab: Lab) -> None:
+    access = Access(lab.server.url, creds=lab.folder / "rack-1.creds")
+    said: list[str] = []
+    async with connect(access, name="rack-1", note=said.append) as cluster:
+
+        async def ask() -> str | None:
+            await cluster.nc.publish(subjects.log(GROUP), b"mine")
+            info = await cluster.js.stream_info(f"KV_{subjects.WORKERS}")
+            return info.config.name
+
+        assert await cluster.permitted(ask()) == f"KV_{subjects.WORKERS}"
+    assert said == [f"{access.creds} is for a worker that leads no groups, who may not lead groups"]
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS[1:4:2], ids=str)
+def test_whatever_a_kind_of_member_may_do_another_is_told_who_may(kind: Kind, name: str) -> None:
+    access = Access("nats://127.0.0.1:4222")
+    for pattern in permissions("leader", name).publish:
+        if any(covers(each, local(pattern)) for each in permissions(kind, name).publish):
+            continue
+        subject = pattern.replace("*", "x").replace(">", "x.y").lower()
+        for known_as in {subject, local(subject)}:
+            text = f'nats: permissions violation for publish to "{known_as}"'
+            assert is_denial(text)
+            error = denied(text, access, kind)
+            assert "callboard cluster accounts DIR --" in str(error.cure), known_as
+            assert f"--{kind} " not in str(error.cure)
+
+
+def test_what_nobody_may_do_is_said_as_the_server_says_it() -> None:
+    access = Access("nats://lab:secret@127.0.0.1:4222")
+    for how, doing in (("publish", "publish"), ("subscription", "listen")):
+        error = denied(f'nats: permissions violation for {how} to "x.y"', access, None)
+        said = f"the NATS server at nats://127.0.0.1:4222 does not let us {doing} to x.y"
+        assert error.text == said
+        assert error.cure == "see the permissions of our account in the server's configuration"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "doing"),
+    [
+        (["list"], "see groups"),
+        (["devices"], "see who has which devices"),
+        (["submit", SINGLE], "submit groups"),
+        (["run", SINGLE], "submit groups"),
+        (["cancel", "8f1c"], "see groups"),
+        (["logs", "8f1c"], "see groups"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_that_is_forbidden_says_so_once(
+    lab: Lab, tmp_path: Path, arguments: list[str | Path], doing: str
+) -> None:
+    creds = lab.folder / "rack-1.creds"
+    ran = callboard(tmp_path, *arguments, "--nats", lab.server.url, "--creds", creds)
+    assert ran.returncode == 3
+    assert ran.stderr == (
+        f"callboard: error[CB279]: {creds} is for a worker that leads no groups, "
+        f"who may not {doing}\n"
+        "  hint: `callboard cluster accounts DIR --user NAME` makes credentials that will do\n"
+    )
+
+
+def test_a_cluster_is_made_with_credentials_of_a_leader(lab: Lab, tmp_path: Path) -> None:
+    creds = lab.folder / "ann.creds"
+    ran = callboard(tmp_path, "cluster", "init", "--nats", lab.server.url, "--creds", creds)
+    assert ran.returncode == 2
+    assert f"error[CB279]: {creds} is for somebody who submits groups" in ran.stderr
+    assert "--leader NAME" in ran.stderr
+
+
+@pytest.mark.asyncio
+async def test_credentials_whose_key_is_none_are_named(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "ann.creds"
+    text = (lab.folder / "ann.creds").read_text()
+    file.write_text(re.sub(r"\bSU[A-Z0-9]{56}\b", "SUNONE", text))
+    with pytest.raises(ClusterError, match="is no credentials file") as refused:
+        async with connect(Access(lab.server.url, creds=file), name="ann", note=print):
+            pass
+    assert refused.value.code == "CB284"
 
 
 @pytest.mark.asyncio

@@ -13,9 +13,10 @@ from callboard.cluster import bundles, subjects
 from callboard.cluster.access import Access
 from callboard.cluster.bundle import restore
 from callboard.cluster.client import Client
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError, Left, NeverRan
 from callboard.cluster.following import Following, follow
+from callboard.cluster.founding import ensure
 from callboard.cluster.records import (
     GroupRecord,
     Need,
@@ -28,7 +29,7 @@ from callboard.cluster.records import (
     encode,
 )
 from callboard.definition import Definition, read_text
-from callboard.events import Event, RunEnded, read_log
+from callboard.events import Event, JobEnded, RunEnded, read_log
 
 pytestmark = pytest.mark.asyncio
 
@@ -162,6 +163,31 @@ async def test_a_waiting_group_says_what_it_waits_for(cluster: Cluster) -> None:
     seats = {"other": {9: Seat("w2", "i", "local-1", "local")}}
     await cluster.bucket(subjects.TABLE).put("table", encode(Table(table.waiting, seats)))
     assert await why() == "waiting for devices; busy: w2/local-1"
+
+
+async def test_a_group_that_runs_says_which_workers_it_waits_for(own_server: Server) -> None:
+    async with connect(Access(own_server.url), name="test", note=quiet, init=True) as cluster:
+        await ensure(cluster.js, 60.0)
+        client = Client(cluster)
+        group = (await client.submit(pair(), Settings())).id
+        seats = {
+            job: Seat(name, incarnation, "local-1", "local")
+            for job, (name, incarnation) in enumerate([("w1", "i"), ("w2", "i"), ("w3", "x")], 1)
+        }
+        await cluster.bucket(subjects.TABLE).put("table", encode(Table((), {group: seats})))
+        assert "no worker that leads groups" in (await client.why_stalled(group))[group]
+        for name in ("w1", "w3"):
+            await register(cluster, worker(name))
+        events = events_of(pair(), group, 1)
+        ends = [place for place, each in enumerate(events, 1) if isinstance(each.body, JobEnded)]
+        last = await write(cluster, group, events[: ends[0]])
+        silent = "worker w2, which is not heard of any more"
+        restarted = "worker w3, which was started again"
+        assert await client.why_stalled(group) == {group: f"waiting for {silent}, {restarted}"}
+        last = await write(cluster, group, events[ends[0] : ends[1]], last)
+        assert await client.why_stalled(group) == {group: f"waiting for {restarted}"}
+        await write(cluster, group, events[ends[1] : ends[2]], last)
+        assert await client.why_stalled(group) == {}, "it goes on without them"
 
 
 async def test_cancelling_keeps_the_first_reason_and_does_nothing_to_what_has_ended(

@@ -13,8 +13,9 @@ from tests.cluster.server import Server
 
 from callboard.cluster.access import Access
 from callboard.cluster.allocation import Allocator, Shortage
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError
+from callboard.cluster.founding import ensure
 from callboard.cluster.records import (
     GroupRecord,
     Lead,

@@ -114,7 +114,7 @@ def test_init_without_permission_says_what_is_forbidden(tmp_path: Path) -> None:
         url = f"nats://a:b@127.0.0.1:{guarded.port}"
         ran = callboard(tmp_path, "cluster", "init", "--nats", url)
     assert ran.returncode == 3
-    assert "error[CB279]: the NATS server forbids it" in ran.stderr
+    assert "error[CB279]: the NATS server at nats://127.0.0.1" in ran.stderr
     assert "a:b" not in ran.stderr
 
 

@@ -8,11 +8,14 @@ import pytest
 from nats.aio.msg import Msg
 from tests.cluster.server import Server
 
-from callboard.cluster import subjects
+from callboard.cluster import connection, subjects
 from callboard.cluster.access import Access
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError
+from callboard.cluster.founding import ensure
 from callboard.cluster.stores import LEASE_S, RETENTION_S
+
+_CLIENT_PORT = "name the port at which NATS listens to clients, which mostly is 4222"
 
 
 async def _refusal(access: Access, *, make: bool = True) -> ClusterError:
@@ -115,13 +118,14 @@ async def test_where_nothing_listens_the_cure_is_named() -> None:
 async def test_a_host_without_an_address_is_named() -> None:
     error = await _refusal(Access("nats://nowhere.invalid:4222"))
     assert error.text.startswith("NATS can't be reached at nats://nowhere.invalid:4222: its name")
+    assert error.cure == "see whether --nats has the host's name right, or name its address"
 
 
 @pytest.mark.parametrize("url", ["", "http://x:1", "nats://", "nats://x:port", "nats://x:99999"])
 @pytest.mark.asyncio
 async def test_an_address_that_is_none_is_refused_before_it_is_tried(url: str) -> None:
     error = await _refusal(Access(url))
-    assert error.code == "CB270"
+    assert error.code == "CB284"
     assert error.cure == "it is written as nats://host:4222"
 
 
@@ -137,6 +141,24 @@ async def test_what_is_no_nats_server_is_called_so() -> None:
         port = listening.sockets[0].getsockname()[1]
         error = await _refusal(Access(f"nats://127.0.0.1:{port}"))
     assert error.text == f"what answers at nats://127.0.0.1:{port} is no NATS server"
+    assert error.cure == _CLIENT_PORT
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_a_request_is_called_no_nats_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # as a web server does
+        writer.close()
+
+    monkeypatch.setattr(connection, "_FIRST_S", 1.0)
+    async with await asyncio.start_server(wait, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        error = await _refusal(Access(f"nats://127.0.0.1:{port}"))
+    assert error.code == "CB270"
+    assert f"what listens at nats://127.0.0.1:{port} does not speak first" in error.text
+    assert error.cure == _CLIENT_PORT
 
 
 @pytest.mark.asyncio
@@ -185,7 +207,8 @@ async def test_who_may_not_make_a_cluster_is_told_so_at_once(tmp_path: Path) -> 
     with Server(tmp_path, extra) as guarded, anyio.fail_after(4):
         error = await _refusal(Access(f"nats://a:b@127.0.0.1:{guarded.port}"))
     assert error.code == "CB279"
-    assert "stream.create" in error.text
+    assert error.text.endswith(" does not let us make a cluster")
+    assert "callboard cluster accounts DIR --leader NAME" in str(error.cure)
 
 
 @pytest.mark.asyncio
@@ -226,6 +249,26 @@ async def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
     assert error.text.endswith(
         "none.creds (credentials file) can't be read: No such file or directory"
     )
+    assert error.code == "CB284"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "junk",
+        "-----BEGIN NATS USER JWT-----\na.b.c\n------END NATS USER JWT------\n",
+    ],
+    ids=["junk", "no claims"],
+)
+@pytest.mark.asyncio
+async def test_a_file_that_holds_no_credentials_is_named(
+    server: Server, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "ann.creds"
+    file.write_text(text)
+    error = await _refusal(Access(server.url, creds=file))
+    assert error.code == "CB284"
+    assert f"{file} is no credentials file" in error.text
 
 
 @pytest.mark.asyncio

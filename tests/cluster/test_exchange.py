@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
-from tests.cluster.exchanges import RESEND_S, WORKER, Holding, pair, silence
+from tests.cluster.exchanges import NEVER_S, RESEND_S, WORKER, Holding, pair, silence
 
 from callboard.actors.messages import (
     AskBusy,
@@ -95,7 +95,7 @@ async def test_a_ref_in_a_message_leads_back_to_its_actor() -> None:
 
 @pytest.mark.asyncio
 async def test_what_many_wait_for_goes_to_a_worker_in_one_parcel_and_is_written_once() -> None:
-    with pair() as there:
+    with pair(resend_s=NEVER_S) as there:
         async with ActorSystem() as system:
             there.leader.export(system.spawn(Coordinator, "coordinator"))
             ref = there.worker.ref(LEADER, "/coordinator")
@@ -114,7 +114,7 @@ async def test_what_many_wait_for_goes_to_a_worker_in_one_parcel_and_is_written_
 
 @pytest.mark.asyncio
 async def test_an_answer_that_is_there_at_once_costs_two_parcels() -> None:
-    with pair() as there:
+    with pair(resend_s=NEVER_S) as there:
         there.leader.function_ref(COORDINATOR, lambda _message: GivenUp())
         await there.worker.ref(LEADER, COORDINATOR).ask(Wait((1, 1), "a"))
         assert [sender for sender, _, _ in there.post.posted] == [WORKER, LEADER]
@@ -192,13 +192,13 @@ async def test_what_is_too_large_fails_where_it_is_sent_and_holds_up_nothing() -
 @pytest.mark.asyncio
 async def test_parcels_are_split_below_the_limit() -> None:
     got: list[Emitted] = []
-    with pair(limit=4096) as there:
+    with pair(limit=4096, resend_s=NEVER_S) as there:
         there.leader.function_ref(RECORDER, got.append)
         ref = there.worker.ref(LEADER, RECORDER)
         sent = [Emitted(number, ("x" * 100,)) for number in range(1, 301)]
         for each in sent:
             ref.tell_nowait(each)
-        await silence(there.post)
+        there.worker.flush()
         assert got == sent
         assert max(map(len, there.post.parcels(WORKER))) <= 4096
         assert len(there.post.parcels(WORKER)) < 20

@@ -14,7 +14,7 @@ from attrs import define, field
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.cluster.exchanges import Holding
-from tests.runtime.test_link import RESEND_S, Clock
+from tests.runtime.wire import RESEND_S, Clock
 
 from callboard.actors.messages import CancelJob, Granted, Send, Wait
 from callboard.cluster.exchange import Exchange

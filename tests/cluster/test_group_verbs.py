@@ -1,18 +1,14 @@
 """The verbs of the command line for groups of a cluster, in processes of their own."""
 
-import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.cluster.leaders import alter, cancelled, events_of, lead, submitted, write
 from tests.cluster.server import Server
+from tests.cluster.shell import Shell, line_with
+from tests.commandline import nobody_reads
 
 from callboard.cluster import subjects
 from callboard.cluster.connection import Cluster
@@ -37,44 +33,18 @@ actions:
 """
 
 
-class Shell:
-    """A folder with a definition, and callboard on the command line in it.
+class Stage(Shell):
+    """A folder with a definition, and a cluster.
 
     Attributes:
-        folder: The folder.
-        cluster: The cluster that is named in the environment.
+        cluster: The cluster.
     """
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
-        self.folder = folder
+        super().__init__(folder, cluster.access.url)
         self.cluster = cluster
-        self._environment = os.environ | {"CALLBOARD_NATS": cluster.access.url}
         (folder / "pair.yaml").write_text(PAIR)
         self.definition = load(folder / "pair.yaml")
-
-    async def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        """Standard output and error of a command that exits with a code."""
-        async with self.started(*arguments) as process:
-            out, err = await process.communicate()
-        assert process.returncode == code, err.decode()
-        return out.decode(), err.decode()
-
-    @asynccontextmanager
-    async def started(self, *arguments: str) -> AsyncIterator[Process]:
-        """A command that runs; it is killed at the end if it still does."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "callboard", *arguments),
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd=self.folder,
-            env=self._environment,
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
 
     async def lead(self, group: str, *, code: int = 0) -> None:
         """Lead a group to its end."""
@@ -83,20 +53,11 @@ class Shell:
 
 
 @pytest.fixture
-def callboard(cluster: Cluster, tmp_path: Path) -> Shell:
-    return Shell(tmp_path, cluster)
+def callboard(cluster: Cluster, tmp_path: Path) -> Stage:
+    return Stage(tmp_path, cluster)
 
 
-async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
-    """The next line that has a text."""
-    assert stream is not None
-    async for line in stream:
-        if text in line.decode():
-            return line.decode()
-    raise AssertionError(f"no line has {text!r}")
-
-
-async def test_a_submitted_group_is_listed_led_and_shown_again(callboard: Shell) -> None:
+async def test_a_submitted_group_is_listed_led_and_shown_again(callboard: Stage) -> None:
     out, err = await callboard("submit", "pair.yaml")
     group = out.strip()
     assert "warning[CB278]: the cluster lacks a device of type qemu (role left)" in err
@@ -105,7 +66,7 @@ async def test_a_submitted_group_is_listed_led_and_shown_again(callboard: Shell)
     assert line.split()[:4] == [group[:8], "pair", "3", "queued"]
     assert line.rstrip().endswith("waiting for `callboard worker --nats URL`")
     await callboard.lead(group, code=1)
-    assert (await callboard("list"))[0] == ""
+    assert (await callboard("list")).out == ""
     out, _ = await callboard("list", "--all")
     assert "ended" in out
     assert "complete, exit code 1" in out
@@ -119,31 +80,40 @@ async def test_a_submitted_group_is_listed_led_and_shown_again(callboard: Shell)
     assert names == {"events.jsonl", "results.yaml", "junit.xml", "jobs"}
 
 
-async def test_documents_are_one_document_for_every_verb(callboard: Shell) -> None:
-    made = json.loads((await callboard("submit", "pair.yaml", "--json", "--first-id", "7"))[0])
+async def test_a_group_that_runs_is_listed_with_what_it_waits_for(callboard: Stage) -> None:
+    group = (await callboard("submit", "pair.yaml", "-q")).out.strip()
+    await alter(callboard.cluster, group, state="running")
+    waits = "no worker that leads groups is there; waiting for `callboard worker --nats URL`"
+    assert waits in (await callboard("list")).out
+    [listed] = json.loads((await callboard("list", "--json")).out)["groups"]
+    assert (listed["state"], listed["waits_for"]) == ("running", waits)
+
+
+async def test_documents_are_one_document_for_every_verb(callboard: Stage) -> None:
+    made = json.loads((await callboard("submit", "pair.yaml", "--json", "--first-id", "7")).out)
     group = made["group"]
     assert (made["name"], made["nodes"], made["first_id"]) == ("pair", 3, 7)
     assert [each["code"] for each in made["diagnostics"]] == ["CB278"]
-    [listed] = json.loads((await callboard("list", "--json"))[0])["groups"]
+    [listed] = json.loads((await callboard("list", "--json")).out)["groups"]
     assert (listed["group"], listed["state"], listed["first_id"]) == (group, "queued", 7)
     assert "no worker that leads groups is there" in listed["waits_for"]
-    ended = json.loads((await callboard("cancel", group, "--json", "--reason", "enough"))[0])
+    ended = json.loads((await callboard("cancel", group, "--json", "--reason", "enough")).out)
     assert ended == {"group": group, "name": "pair", "cancel": "enough"}
-    [listed] = json.loads((await callboard("list", "--json"))[0])["groups"]
+    [listed] = json.loads((await callboard("list", "--json")).out)["groups"]
     assert (listed["state"], listed["cancel"]) == ("ending", "enough")
     await callboard.lead(group)
-    again = json.loads((await callboard("attach", group, "--json"))[0])
+    again = json.loads((await callboard("attach", group, "--json")).out)
     assert (again["group"], again["exit_code"], again["directory"]) == (group, 0, None)
     assert len(again["jobs"]) == 3
-    logged = json.loads((await callboard("logs", group, "--json"))[0])
+    logged = json.loads((await callboard("logs", group, "--json")).out)
     assert logged["group"] == group
     assert [each["seq"] for each in logged["events"]] == list(range(1, 18))
-    refused = json.loads((await callboard("cancel", group, "--json", code=2))[0])
+    refused = json.loads((await callboard("cancel", group, "--json", code=2)).out)
     assert [each["code"] for each in refused["diagnostics"]] == ["CB281"]
 
 
-async def test_a_log_is_printed_as_lines_or_events_of_all_or_one_role(callboard: Shell) -> None:
-    group = (await callboard("submit", "pair.yaml", "-q"))[0].strip()
+async def test_a_log_is_printed_as_lines_or_events_of_all_or_one_role(callboard: Stage) -> None:
+    group = (await callboard("submit", "pair.yaml", "-q")).out.strip()
     _, err = await callboard("logs", group)
     assert "nothing has happened yet: no worker that leads groups is there" in err
     events = events_of(callboard.definition, group, 1)
@@ -167,12 +137,12 @@ async def test_a_log_is_printed_as_lines_or_events_of_all_or_one_role(callboard:
             f"{job} right: complete",
         )
     ]
-    (callboard.folder / "raw").write_text((await callboard("logs", group, "--raw"))[0])
+    (callboard.folder / "raw").write_text((await callboard("logs", group, "--raw")).out)
     assert list(read_log(callboard.folder / "raw")) == events
-    assert "there are: left, right" in (await callboard("logs", group, "--role", "x", code=2))[1]
+    assert "there are: left, right" in (await callboard("logs", group, "--role", "x", code=2)).err
 
 
-async def test_a_run_is_recorded_here_as_if_it_had_run_here(callboard: Shell) -> None:
+async def test_a_run_is_recorded_here_as_if_it_had_run_here(callboard: Stage) -> None:
     options = ("-o", "out", "--deadlock-grace", "3", "--no-fail-fast", "--junit", "j.xml")
     async with callboard.started("run", "pair.yaml", *options) as process:
         group, record = await submitted(callboard.cluster)
@@ -187,7 +157,7 @@ async def test_a_run_is_recorded_here_as_if_it_had_run_here(callboard: Shell) ->
     assert (callboard.folder / "j.xml").exists()
 
 
-async def test_an_interrupted_run_ends_the_group_and_waits_for_that(callboard: Shell) -> None:
+async def test_an_interrupted_run_ends_the_group_and_waits_for_that(callboard: Stage) -> None:
     async with callboard.started("run", "pair.yaml", "--json", "-o", "out") as process:
         group, _ = await submitted(callboard.cluster)
         await line_with(process.stderr, "submitted as")
@@ -201,7 +171,7 @@ async def test_an_interrupted_run_ends_the_group_and_waits_for_that(callboard: S
     assert json.loads(out)["status"] == "canceled"
 
 
-async def test_a_second_interrupt_leaves_a_group_that_goes_on_ending(callboard: Shell) -> None:
+async def test_a_second_interrupt_leaves_a_group_that_goes_on_ending(callboard: Stage) -> None:
     async with callboard.started("run", "pair.yaml") as process:
         group, _ = await submitted(callboard.cluster)
         await line_with(process.stderr, "submitted as")
@@ -214,7 +184,7 @@ async def test_a_second_interrupt_leaves_a_group_that_goes_on_ending(callboard: 
     assert not (callboard.folder / "callboard-runs").exists()
 
 
-async def test_a_killed_run_takes_nothing_with_it(callboard: Shell) -> None:
+async def test_a_killed_run_takes_nothing_with_it(callboard: Stage) -> None:
     async with callboard.started("run", "pair.yaml") as process:
         group, _ = await submitted(callboard.cluster)
         process.kill()
@@ -228,8 +198,8 @@ async def test_a_killed_run_takes_nothing_with_it(callboard: Shell) -> None:
     assert "hello from 3" in out.decode()
 
 
-async def test_who_is_attached_can_leave_and_the_group_goes_on(callboard: Shell) -> None:
-    group = (await callboard("submit", "pair.yaml", "-q"))[0].strip()
+async def test_who_is_attached_can_leave_and_the_group_goes_on(callboard: Stage) -> None:
+    group = (await callboard("submit", "pair.yaml", "-q")).out.strip()
     await write(callboard.cluster, group, events_of(callboard.definition, group, 1)[:8])
     async with callboard.started("attach", group) as process:
         await line_with(process.stdout, "hello from 1")
@@ -237,10 +207,10 @@ async def test_who_is_attached_can_leave_and_the_group_goes_on(callboard: Shell)
         _, err = await process.communicate()
     assert process.returncode == 130
     assert "leaving the group, which goes on" in err.decode()
-    assert '"ending"' not in (await callboard("list", "--json"))[0]
+    assert '"ending"' not in (await callboard("list", "--json")).out
 
 
-async def test_a_group_that_never_got_devices_is_no_run(callboard: Shell) -> None:
+async def test_a_group_that_never_got_devices_is_no_run(callboard: Stage) -> None:
     async with callboard.started("run", "pair.yaml", "-o", "out") as process:
         group, _ = await submitted(callboard.cluster)
         problem = "no devices within 60 s"
@@ -249,27 +219,18 @@ async def test_a_group_that_never_got_devices_is_no_run(callboard: Shell) -> Non
     assert process.returncode == 3
     assert "error[CB282]: no devices within 60 s" in err.decode()
     assert not (callboard.folder / "out").exists()
-    assert problem in (await callboard("list", "--all"))[0]
-    assert f"it has never run: {problem}" in (await callboard("logs", group))[1]
+    assert problem in (await callboard("list", "--all")).out
+    assert f"it has never run: {problem}" in (await callboard("logs", group)).err
 
 
-async def test_a_reader_that_goes_away_ends_a_log(callboard: Shell) -> None:
-    group = (await callboard("submit", "pair.yaml", "-q"))[0].strip()
+@pytest.mark.parametrize("option", ["-v", "--follow", "--raw", "--json"])
+async def test_a_reader_that_goes_away_ends_a_log(callboard: Stage, option: str) -> None:
+    group = (await callboard("submit", "pair.yaml", "-q")).out.strip()
     await callboard.lead(group)
-    read, write_end = os.pipe()
-    os.close(read)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "callboard", "logs", group, "-f"),
-            *("--nats", callboard.cluster.access.url),
-            stdout=write_end,
-            stderr=PIPE,
-        )
-        _, err = await process.communicate()
-    finally:
-        os.close(write_end)
-    assert process.returncode != 0
-    assert err == b""
+    with nobody_reads() as pipe:
+        async with callboard.started("logs", group, option, stdout=pipe) as process:
+            _, err = await process.communicate()
+    assert (process.returncode, err) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize(
@@ -283,11 +244,14 @@ async def test_a_reader_that_goes_away_ends_a_log(callboard: Shell) -> None:
         (["submit", "vlan.yaml"], 2, "error[CB277]: VLANs such as `one` are not made between"),
         (["submit", "circle.yaml"], 4, "the group can't finish, so nothing was started"),
         (["list", "--nats", "nats://127.0.0.1:1"], 3, "error[CB270]"),
+        (["list", "--creds", "pair.yaml"], 2, "error[CB284]: pair.yaml is no credentials file"),
+        (["list", "--creds", "none"], 2, "error[CB284]: none (credentials file) can't be read"),
+        (["list", "--tls-ca", "pair.yaml"], 2, "error[CB284]: pair.yaml can't be used"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 async def test_what_can_not_be_done_is_refused_with_its_reason(
-    callboard: Shell, arguments: list[str], code: int, message: str
+    callboard: Stage, arguments: list[str], code: int, message: str
 ) -> None:
     scenarios = Path(__file__).parents[2] / "scenarios"
     (callboard.folder / "circle.yaml").write_text((scenarios / "circle.yaml").read_text())
@@ -295,28 +259,28 @@ async def test_what_can_not_be_done_is_refused_with_its_reason(
         "actions:", "  lava-vland: {left: {one: {tags: []}}, right: {one: {tags: []}}}\nactions:"
     )
     (callboard.folder / "vlan.yaml").write_text(vlan)
-    assert message in (await callboard(*arguments, code=code))[1]
-    assert json.loads((await callboard("list", "--all", "--json"))[0]) == {"groups": []}
+    assert message in (await callboard(*arguments, code=code)).err
+    assert json.loads((await callboard("list", "--all", "--json")).out) == {"groups": []}
 
 
 async def test_a_verb_without_a_cluster_says_how_to_name_one(
-    callboard: Shell, monkeypatch: pytest.MonkeyPatch
+    callboard: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CALLBOARD_NATS", raising=False)
-    callboard._environment.pop("CALLBOARD_NATS")
+    callboard.environment = {}
     for verb in (["list"], ["attach", "x"], ["logs", "x"], ["cancel", "x"]):
-        assert "no cluster is named" in (await callboard(*verb, code=2))[1]
+        assert "no cluster is named" in (await callboard(*verb, code=2)).err
 
 
 async def test_a_server_without_a_cluster_is_said_to_have_none(
-    own_server: Server, callboard: Shell
+    own_server: Server, callboard: Stage
 ) -> None:
     _, err = await callboard("list", "--nats", own_server.url, code=3)
     assert "error[CB283]: there is no callboard cluster on the NATS server" in err
     assert subjects.GROUPS not in err
 
 
-async def test_a_run_waits_while_the_servers_are_away(callboard: Shell, server: Server) -> None:
+async def test_a_run_waits_while_the_servers_are_away(callboard: Stage, server: Server) -> None:
     async with callboard.started("run", "pair.yaml") as process:
         group, _ = await submitted(callboard.cluster)
         events = events_of(callboard.definition, group, 1)

@@ -15,7 +15,8 @@ from tests.cluster.server import Server
 
 from callboard.cluster.access import Access
 from callboard.cluster.bucket import NEXT_JOB, change, take_job_ids
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
+from callboard.cluster.founding import ensure
 from callboard.cluster.lease import Lease, LeaseTaken, elapsed_s
 from callboard.cluster.stores import stream_of
 from callboard.cluster.subjects import LEADERS, TABLE

@@ -21,8 +21,9 @@ from tests.cluster.server import Server
 
 from callboard.cluster import subjects
 from callboard.cluster.access import Access
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError, Fenced
+from callboard.cluster.founding import ensure
 from callboard.cluster.history import Taken, read, take
 from callboard.cluster.log import Connected, LogWriter
 

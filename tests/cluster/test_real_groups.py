@@ -2,17 +2,16 @@
 
 import asyncio
 import json
-import os
 import shutil
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.cluster.shell import Shell, line_with
 from tests.sources.servers import commit, git
 
 from callboard.cluster import bundles
@@ -75,54 +74,25 @@ UNEVEN += """\
 """
 
 
-class Stage:
-    """A folder with definitions, and commands that use the cluster.
-
-    Attributes:
-        folder: The folder.
-    """
+class Stage(Shell):
+    """A folder with definitions, and a cluster."""
 
     def __init__(self, folder: Path, cluster: Cluster) -> None:
-        self.folder = folder
-        self._url = cluster.access.url
+        super().__init__(folder, cluster.access.url)
+        self.environment |= self.own("client")
 
-    @asynccontextmanager
-    async def started(self, *arguments: str, state: str = "client") -> AsyncIterator[Process]:
-        """A command that runs, with a state directory and cache of its own."""
-        own = self.folder / "states" / state
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "callboard", *arguments),
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd=self.folder,
-            env=os.environ
-            | {
-                "CALLBOARD_NATS": self._url,
-                "CALLBOARD_STATE": str(own / "state"),
-                "CALLBOARD_CACHE": str(own / "cache"),
-            },
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.communicate()
+    def own(self, name: str) -> dict[str, str]:
+        """Variables that give a process a state directory and a cache of its own."""
+        folder = self.folder / "states" / name
+        return {"CALLBOARD_STATE": f"{folder}/state", "CALLBOARD_CACHE": f"{folder}/cache"}
 
     @asynccontextmanager
     async def worker(self, name: str = "w1", nodes: int = 2, *more: str) -> AsyncIterator[Process]:
         """A worker that is ready."""
         options = ("--name", name, "--nodes", str(nodes), *more)
-        async with self.started("worker", *options, state=name) as process:
+        async with self.started("worker", *options, variables=self.own(name)) as process:
             await line_with(process.stderr, f"worker {name} at")
             yield process
-
-    async def __call__(self, *arguments: str, code: int = 0) -> str:
-        """The standard output of a command that exits with a code."""
-        async with self.started(*arguments) as process:
-            out, err = await process.communicate()
-        assert process.returncode == code, err.decode() + out.decode()
-        return out.decode()
 
 
 @pytest_asyncio.fixture
@@ -139,22 +109,13 @@ async def callboard(cluster: Cluster, tmp_path: Path) -> Stage:
     return Stage(tmp_path, cluster)
 
 
-async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
-    """The next line that has a text."""
-    assert stream is not None
-    async for line in stream:
-        if text in line.decode():
-            return line.decode()
-    raise AssertionError(f"no line has {text!r}")
-
-
 async def test_a_group_needs_nothing_more_of_who_has_submitted_it(callboard: Stage) -> None:
-    group = (await callboard("submit", "group.yaml", "-q")).strip()
+    group = (await callboard("submit", "group.yaml", "-q")).out.strip()
     shutil.rmtree(callboard.folder / "tests")
     shutil.rmtree(callboard.folder / "states")
     (callboard.folder / "group.yaml").unlink()
     async with callboard.worker():
-        found = json.loads(await callboard("attach", group, "--json", "-o", "out"))
+        found = json.loads((await callboard("attach", group, "--json", "-o", "out")).out)
     assert (found["status"], found["exit_code"]) == ("complete", 0)
     cases = {(case["suite"], case["case"]) for job in found["jobs"] for case in job["results"]}
     assert {("0_beside", "data"), ("0_beside", "multinode-sync-both")} <= cases
@@ -174,7 +135,7 @@ async def test_ctrl_c_ends_a_running_group_in_order(callboard: Stage) -> None:
         out, _ = await process.communicate()
         assert process.returncode == 130
         assert "canceled, exit code 130" in out.decode()
-        [group] = json.loads(await callboard("list", "--all", "--json"))["groups"]
+        [group] = json.loads((await callboard("list", "--all", "--json")).out)["groups"]
         assert (group["state"], group["status"]) == ("ended", "canceled")
     ended = [
         each.body
@@ -191,7 +152,7 @@ async def test_a_group_whose_command_was_killed_can_be_cancelled(callboard: Stag
             await line_with(process.stdout, "this is endless")
             process.kill()
             await process.communicate()
-        [group] = json.loads(await callboard("list", "--json"))["groups"]
+        [group] = json.loads((await callboard("list", "--json")).out)["groups"]
         assert group["state"] == "running"
         async with callboard.started("attach", group["group"], "--json") as attached:
             await callboard("cancel", group["group"][:8], "--reason", "not needed any more")
@@ -214,7 +175,10 @@ async def test_a_group_is_cancelled_while_a_worker_waits_for_a_device(
     job, _ = split(load(group), first_id=1, group="another")
     reserved = await reserve([job], file, file.devices, None, lambda _busy: None)
     options = ("--name", "bench", "--devices", str(devices), "--no-lead")
-    async with callboard.worker(), callboard.started("worker", *options, state="bench") as bench:
+    async with (
+        callboard.worker(),
+        callboard.started("worker", *options, variables=callboard.own("bench")) as bench,
+    ):
         await line_with(bench.stderr, "worker bench at")
         async with callboard.started("run", "both.yaml", "--json") as process:
             await line_with(bench.stderr, "waiting for devices that another run on this machine")
@@ -237,7 +201,7 @@ async def test_a_group_that_waits_is_cancelled_before_it_has_run(callboard: Stag
         out, _ = await process.communicate()
         assert process.returncode == 130
         assert json.loads(out)["status"] == "canceled"
-        [group] = json.loads(await callboard("list", "--all", "--json"))["groups"]
+        [group] = json.loads((await callboard("list", "--all", "--json")).out)["groups"]
         assert (group["state"], group["status"], group["exit_code"]) == ("ended", "canceled", 130)
 
 
@@ -276,7 +240,7 @@ async def test_who_watches_a_group_sees_nothing_of_a_change_of_leaders(callboard
 async def test_a_group_whose_bundle_is_gone_ends_and_says_so(
     callboard: Stage, cluster: Cluster
 ) -> None:
-    group = (await callboard("submit", "group.yaml", "-q")).strip()
+    group = (await callboard("submit", "group.yaml", "-q")).out.strip()
     await bundles.remove(cluster, group)
     async with callboard.started("attach", group) as attached, callboard.worker():
         _, err = await attached.communicate()
@@ -301,7 +265,7 @@ async def test_a_worker_whose_jobs_are_done_is_dismissed_by_the_next_leader(
             early.terminate()
             async with asyncio.timeout(20):
                 await early.communicate()
-            [group] = json.loads(await callboard("list", "--json"))["groups"]
+            [group] = json.loads((await callboard("list", "--json")).out)["groups"]
             assert group["state"] == "running"
             out, err = await process.communicate()
         assert process.returncode == 0, (out.decode(), err.decode())

@@ -20,8 +20,9 @@ from tests.cluster.table_leader import record
 
 from callboard.cluster.access import Access
 from callboard.cluster.allocation import Allocator
-from callboard.cluster.connection import Cluster, connect, ensure
+from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.fleet import watched
+from callboard.cluster.founding import ensure
 from callboard.cluster.presence import present
 from callboard.cluster.records import GroupRecord, Offer, Registration, decode
 from callboard.cluster.shared_table import read_table

@@ -1,13 +1,15 @@
 """A group whose leaders die at any moment ends as if nobody had."""
 
+import itertools
 from collections import Counter
+from collections.abc import Set
 from functools import cache
 
 import hypothesis.strategies as st
 import pytest
-from attrs import frozen
-from hypothesis import given, settings
-from tests.cluster.troupe import SCENARIOS, play
+from attrs import define, frozen
+from hypothesis import example, given, settings
+from tests.cluster.troupe import SCENARIOS, Troupe, play, play_cut
 
 from callboard.events import (
     CallAnswered,
@@ -95,8 +97,8 @@ def verdict(events: list[Event]) -> Verdict:
     )
 
 
-def check_log(events: list[Event]) -> None:
-    """It is one log, as any run has it."""
+def check_log(events: list[Event], lost: Set[int] = frozenset()) -> None:
+    """It is one log, as any run has it; who is lost may have heard no answer any more."""
     assert [each.seq for each in events] == list(range(1, len(events) + 1))
     assert [each.time_s for each in events] == sorted(each.time_s for each in events)
     assert isinstance(events[0].body, RunStarted)
@@ -118,7 +120,13 @@ def check_log(events: list[Event]) -> None:
         if isinstance(each.body, CallAnswered):
             assert each.cause is not None
             answered[each.cause] += 1
-    assert answered == Counter(calls.keys())
+    assert answered == Counter(
+        seq for seq, call in calls.items() if call.job not in lost or seq in answered
+    )
+    reported = Counter(
+        (each.cause, each.body.certain) for each in events if isinstance(each.body, WaitHopeless)
+    )
+    assert set(reported.values()) <= {1}
 
 
 @cache
@@ -147,3 +155,45 @@ def test_a_group_whose_leaders_die_ends_as_if_nobody_had(
     events = play(rehearsal(name), seed, [share * duration_s for share in deaths])
     check_log(events)
     assert verdict(events) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=settings().max_examples // 12)
+@example(seed=1, moments=[1.0])
+@given(seed=st.integers(1, 5), moments=st.lists(st.floats(0, 1), min_size=1, max_size=3))
+def test_a_group_that_is_handed_over_ends_as_if_nobody_had(
+    name: str, seed: int, moments: list[float]
+) -> None:
+    expected, duration_s = undisturbed(name, seed)
+    leaves = sorted(share * duration_s for share in moments)
+    events = Troupe(rehearsal(name), seed, leaves=True).run(leaves).events
+    check_log(events)
+    assert verdict(events) == expected
+
+
+@define
+class Nth:
+    """Whether a line is the nth of those that begin like this."""
+
+    number: int
+    begin: bytes
+
+    def __call__(self, line: bytes) -> bool:
+        self.number -= line.startswith(self.begin)
+        return self.number == 0 and line.startswith(self.begin)
+
+
+@pytest.mark.parametrize("begin", [b'{"entry":"requested"', b'{"entry":"done"'])
+@pytest.mark.parametrize("name", ["misspelt", "essential"])
+def test_what_a_request_has_led_to_and_the_log_lacks_is_made_up_for(
+    name: str, begin: bytes
+) -> None:
+    expected, _ = undisturbed(name, 1)
+    for number in itertools.count(1):
+        cut = Nth(number, begin)
+        events = play_cut(rehearsal(name), 1, cut)
+        check_log(events)
+        assert verdict(events) == expected, number
+        if cut.number > 0:
+            assert number > 2, "there were some"
+            return

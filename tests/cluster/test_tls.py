@@ -162,5 +162,5 @@ async def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
         Access("nats://127.0.0.1:1", ca=tmp_path / "absent.pem"),
     ):
         error = await _refusal(access)
-        assert error.code == "CB270"
+        assert error.code == "CB284"
         assert "can't be" in error.text

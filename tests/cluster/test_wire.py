@@ -44,6 +44,7 @@ from callboard.cluster.messages import (
     Employ,
     Employed,
     Employment,
+    Engage,
     FetchPart,
 )
 from callboard.cluster.records import Seat, Settings
@@ -128,6 +129,7 @@ KINDS: Mapping[type, st.SearchStrategy[object]] = {
     AwaitGuests: st.builds(AwaitGuests, members),
     Emitted: st.builds(Emitted, members, st.lists(texts, max_size=3).map(tuple)),
     Employ: st.builds(Employ, st.floats(0, 1e6), members, members),
+    Engage: st.builds(Engage),
     Employed: st.builds(Employed, st.none() | texts),
     Dismiss: st.builds(Dismiss, texts),
     FetchPart: st.builds(FetchPart, members, members),

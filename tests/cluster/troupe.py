@@ -1,361 +1,284 @@
-"""A group over two hosts and one leader after another, in virtual time, on simulated devices.
+"""A group over some hosts and one leader after another, in virtual time, on simulated devices.
 
-All is as on a cluster but for what is between the processes: parcels take a moment and get lost,
-and the log is a list to which lines are added after a moment.
+All is as on a cluster but for what is between the processes, see `standins`.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any
 
 import anyio
-from attrs import define, field
+import anyio.lowlevel
+from attrs import define, evolve, field
+from tests.cluster.standins import LOSS, Home, Line, Log, Net, Roll, Taken, Writer
 
 import callboard.scenarios
-from callboard.actors.coordinator import Patience
-from callboard.actors.group import Rules
-from callboard.actors.job import post
-from callboard.actors.members import Member
-from callboard.actors.messages import JobMessage
 from callboard.actors.placement import Placement
-from callboard.actors.post import Employer, Post
-from callboard.cluster import entries
-from callboard.cluster.crew import Crew, Hire
-from callboard.cluster.envoy import Envoy, EnvoyMessage
-from callboard.cluster.exchange import Exchange
-from callboard.cluster.expected_ref import ExpectedRef
-from callboard.cluster.ledger import LogLedger
-from callboard.cluster.messages import (
-    COORDINATOR,
-    HOST,
-    LEADER,
-    RECORDER,
-    Dismiss,
-    Emitted,
-    job_address,
-)
-from callboard.cluster.numbering import base_of
-from callboard.cluster.rebuilt import rebuild
-from callboard.cluster.recorder import Recorder
-from callboard.cluster.reporter import Reporter
-from callboard.cluster.wire import Codec
-from callboard.events import Event, JobEnded, decode
-from callboard.journal import Journal
-from callboard.live import LiveGroup, perform
-from callboard.runtime import Actor, ActorRef, ActorSystem, run_virtual
+from callboard.cluster import entries, subjects
+from callboard.cluster.hosting import Hosting
+from callboard.cluster.messages import Contract
+from callboard.cluster.rebuilt import Rebuilt, rebuild
+from callboard.cluster.records import Offer, Registration, Seat, Settings
+from callboard.cluster.reign import Reign
+from callboard.definition.devices import Driver
+from callboard.definition.model import NodeJob
+from callboard.events import Event, RunEnded, decode
+from callboard.nodes import Nodes
+from callboard.runtime import run_virtual
 from callboard.simulation import network, simulator
+from callboard.simulation.node import SimulatedNode
 from callboard.simulation.simulator import Rehearsal
 from callboard.simulation.wires import Wires
 
 SCENARIOS = Path(callboard.scenarios.__path__[0])
 
-LATENCY_S = 0.002
-STORED_S = 0.003
-LOSS = 0.03
+GROUP = "g"
 BOXES = ("rack-1", "rack-2")
+_DRIVER: Driver = "simulated"
+_SETTINGS = Settings(deadlock_grace_s=0.0)
+_LONGEST_S = 24 * 3600
 
 
-@define
-class Log:
-    """What the servers have of the group's log: lines, and who may write on."""
-
-    lines: list[bytes] = field(factory=list[bytes])
-    term: int = 0
+def _never(_line: bytes) -> bool:
+    return False
 
 
-class Writer:
-    """Writes the log as `cluster.log.LogWriter` does, until its leader dies."""
-
-    def __init__(self, log: Log, random: Random) -> None:
-        log.term += 1
-        self.term = log.term
-        self._log = log
-        self._random = random
-        self._under_way: list[bytes] = []
-        self._calls: list[tuple[int, Callable[[], None]]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._dead = False
-        self.position = self.stored = 0
-
-    def append(self, line: bytes) -> None:
-        """Add a line; it is stored a moment later, with all that was added before then."""
-        if self._dead:
-            return
-        self._under_way.append(line)
-        self.position += 1
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(STORED_S, self._store)
-
-    def when_stored(self, call: Callable[[], None]) -> None:
-        """See `LogWriter.when_stored`."""
-        if self.stored == self.position:
-            call()
-        else:
-            self._calls.append((self.position, call))
-
-    def die(self) -> None:
-        """What was under way, which is one batch, is stored or not, and nobody hears of it."""
-        self._dead = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._random.random() < 0.5:
-            self._log.lines += self._under_way
-
-    def _store(self) -> None:
-        self._timer = None
-        self._log.lines += self._under_way
-        self.stored += len(self._under_way)
-        self._under_way.clear()
-        ready = [call for position, call in self._calls if position <= self.stored]
-        self._calls = [each for each in self._calls if each[0] > self.stored]
-        for call in ready:
-            call()
+async def _nothing(_about: object) -> None:
+    pass
 
 
+@define(eq=False)
 class Troupe:
     """A group, its hosts, and whoever leads it.
 
-    Args:
+    Attributes:
         rehearsal: The group.
         seed: Decides all that is left to chance.
+        fatal: See `Writer`.
+        befalls: What happens meanwhile.
+        prepares: What it takes a host, by its box, to make its nodes.
+        leaves: Whether leaders only hand the group over, instead of dying.
+        boxes: The hosts; the group begins on the first two.
+        loss: Share of parcels that are lost.
+        log: The group's log.
+        made: How often nodes were made for each job.
+        closed_s: When the nodes of each job were there no more.
+        leader: The leader of now.
+        interruption: Why every job is to be ended; None while it isn't.
+        over_s: When the group had ended and its leader with it.
+        roll: The workers, as the leader of now sees them.
+        hosts: By their boxes.
     """
 
-    def __init__(self, rehearsal: Rehearsal, seed: int) -> None:
-        self.rehearsal = rehearsal
+    rehearsal: Rehearsal
+    seed: int
+    fatal: Callable[[bytes], bool] = _never
+    befalls: Callable[["Troupe"], Coroutine[Any, Any, None]] = _nothing
+    prepares: Callable[[str], Coroutine[Any, Any, None]] = _nothing
+    leaves: bool = False
+    boxes: Sequence[str] = BOXES
+    loss: float = LOSS
+    log: Log = field(factory=Log)
+    made: Counter[int] = field(factory=Counter[int])
+    closed_s: dict[int, float] = field(factory=dict[int, float])
+    leader: "Leader | None" = None
+    interruption: str | None = None
+    over_s: float = 0.0
+    roll: Roll = field(factory=Roll)
+    hosts: dict[str, "Host"] = field(factory=dict[str, "Host"])
+    random: Random = field(init=False)
+    net: Net = field(init=False)
+    jobs: Sequence[NodeJob] = field(init=False)
+    nodes: Mapping[int, SimulatedNode] = field(init=False)
+    placements: Mapping[int, Placement] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        rehearsal, seed = self.rehearsal, self.seed
         self.random = Random(f"{seed} troupe")
-        self.log = Log()
-        self.over = anyio.Event()
-        self.leader: Leader | None = None
+        self.net = Net(self.random, self.loss)
         befallen = rehearsal._fates(seed)
         wires = Wires(rehearsal._links(), rehearsal._members)
         line = network.Exchange()
+        self.jobs = [job for job, _ in rehearsal.jobs]
         self.nodes = {
             job.id: rehearsal._node(job, befallen.get(job.id, ()), line, wires, seed)
-            for job, _ in rehearsal.jobs
+            for job in self.jobs
         }
-        self.placements = tuple(
-            simulator._place(job, actions, number, self.nodes[job.id])
+        self.placements = {
+            job.id: simulator._place(job, actions, number, self.nodes[job.id])
             for number, (job, actions) in enumerate(rehearsal.jobs, start=1)
-        )
-        self.members = tuple(Member(job.id, job.role.name) for job, _ in rehearsal.jobs if job.role)
-        self.hosts = {
-            box: Host(self, box, self.placements[number :: len(BOXES)])
-            for number, box in enumerate(BOXES)
-            if self.placements[number :: len(BOXES)]
         }
 
-    def box_of(self, job: int) -> str:
-        """The host of a job."""
-        return next(box for box, host in self.hosts.items() if job in host.jobs)
+    @property
+    def events(self) -> list[Event]:
+        """The events of the group's log."""
+        return [decode(line) for line in self.log.lines if not entries.is_entry(line)]
 
-    def carry(self, arrive: Callable[[str, bytes], None], box: str, parcel: bytes) -> None:
-        """Bring a parcel from, or to, a host; or lose it."""
-        if self.random.random() >= LOSS:
-            delay_s = LATENCY_S * (1 + self.random.random())
-            asyncio.get_running_loop().call_later(delay_s, arrive, box, parcel)
+    def seats(self) -> dict[int, Seat]:
+        """Where the jobs run, on workers that take something new, in turn."""
+        free = [each.name for each in self.roll.registrations if not each.draining][:2]
+        boxes = {job.id: free[number % len(free)] for number, job in enumerate(self.jobs)}
+        return {job: Seat(box, box, _device(job), _DRIVER) for job, box in boxes.items()}
 
-    def rise(self, box: str, parcel: bytes) -> None:
-        """A parcel has arrived where the leader is, if there is one."""
-        if self.leader is not None:
-            self.leader.arrive(box, parcel)
+    def interrupt(self, reason: str) -> None:
+        """Have this leader, and all that come, end every job in order."""
+        self.interruption = reason
+        if self.leader is not None and self.leader.reign is not None:
+            self.leader.reign.interrupt(reason)
 
-    async def play(self, deaths: Sequence[float]) -> None:
+    def run(self, deaths: Sequence[float] = ()) -> "Troupe":
         """Run the group to its end; leaders die at these moments, in seconds."""
-        begin_s = anyio.current_time()
-        async with anyio.create_task_group() as tasks:
-            for host in self.hosts.values():
-                await tasks.start(host.run)
-            for node in self.nodes.values():
-                node.begin()
-            for death_s in [*deaths, None]:
-                left_s = None if death_s is None else begin_s + death_s - anyio.current_time()
-                self.leader = Leader(self)
-                if await self.leader.run(left_s):
-                    break
-                self.leader = None
+        run_virtual(partial(self._run, deaths), seed=self.seed)
+        return self
+
+    async def _run(self, deaths: Sequence[float]) -> None:
+        with anyio.fail_after(_LONGEST_S):
+            async with anyio.create_task_group() as tasks:
+                for box in self.boxes:
+                    self.hosts[box] = Host(self, box)
+                    await tasks.start(self.hosts[box].run)
+                for node in self.nodes.values():
+                    node.begin()
+                tasks.start_soon(self.befalls, self)
+                await self._lead(deaths)
+                self.net.over, self.over_s = True, anyio.current_time()
+                for host in [each for each in self.hosts.values() if each.entry.draining]:
+                    await host.gone.wait()
+                tasks.cancel_scope.cancel()
+
+    async def _lead(self, deaths: Sequence[float]) -> None:
+        """One leader after the other, until one has reached the group's end."""
+        moments = iter(deaths)
+        death_s = next(moments, None)
+        while True:
+            left_s = None if death_s is None else death_s - anyio.current_time()
+            leader = self.leader = Leader(self)
+            if await leader.run(left_s):
+                return
+            if leader.died:
+                death_s = next(moments, None)
                 await anyio.sleep(self.random.uniform(0.05, 3.0))
-            self.over.set()
+
+
+def _device(job: int) -> str:
+    return f"{_DRIVER}-{job}"
 
 
 class Host:
-    """A worker with some of the jobs."""
+    """A worker with devices for all of the jobs."""
 
-    def __init__(self, troupe: Troupe, box: str, placements: Sequence[Placement]) -> None:
-        self.jobs = frozenset(each.job.id for each in placements)
+    def __init__(self, troupe: Troupe, box: str) -> None:
         self._troupe = troupe
-        self._box = box
-        self._placements = placements
-        self._ended: set[int] = set()
-        self.exchange: Exchange | None = None
-
-    def arrive(self, _box: str, parcel: bytes) -> None:
-        """Take a parcel of a leader."""
-        if self.exchange is not None:
-            self.exchange.arrive(LEADER, parcel)
+        self.gone = anyio.Event()
+        self._line = Line(troupe.net)
+        self._home = Home(box, self._line, None)
+        self._hosting = Hosting(self._home, self._seated)
+        offers = tuple(Offer(_device(job.id), None, _DRIVER) for job in troupe.jobs)
+        self.entry = Registration(box, box, "machine", subjects.PROTOCOL, "0", "host", offers)
 
     async def run(self, *, task_status: "anyio.abc.TaskStatus[None]") -> None:
-        """Run the jobs, until the group is over."""
+        """Host jobs, until the worker has drained."""
         troupe = self._troupe
-        exchange = self.exchange = Exchange(
-            self._box,
-            lambda _box, parcel: troupe.carry(troupe.rise, self._box, parcel),
-            incarnation=self._box,
-        )
-        recorder = exchange.ref(LEADER, RECORDER)
-        reporter = Reporter(recorder, most_bytes=100_000)
-        journal = Journal(
-            anyio.current_time, sinks=[reporter, self._notice], seq=base_of(self.jobs)
-        )
-        async with ActorSystem() as system:
-            crew = system.spawn(lambda: Crew(journal, self._ended.__contains__), "group")
-            hired = tuple(
-                (post(each), self._employer(each.job.id, exchange, reporter, journal))
-                for each in self._placements
-            )
-            for job in (await crew.ask(Hire(hired))).values():
-                exchange.export(job)
+        troupe.roll.put(self.entry)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hosting.serve)
+            await anyio.lowlevel.checkpoint()
             task_status.started()
-            await troupe.over.wait()
-            exchange.close()
+            await self._home.draining.wait()
+            await self._hosting.finished()
+            tasks.cancel_scope.cancel()
+        del troupe.hosts[self._home.name]
+        troupe.roll.remove(self._home.name)
+        self._line.dead = True
+        self.gone.set()
 
-    def _employer(
-        self, job: int, exchange: Exchange, reporter: Reporter, journal: Journal
-    ) -> Employer:
-        own = next(each.job for each in self._placements if each.job.id == job)
-        roles = [each.role for each, _ in self._troupe.rehearsal.jobs if each.role]
-        hosting = {role.host_role for role in roles if role.connection is not None}
-        return Employer(
-            reporter.behind(exchange.ref(LEADER, job_address(job))),
-            reporter.behind(exchange.ref(LEADER, COORDINATOR)) if self._troupe.members else None,
-            self._troupe.members,
-            journal,
-            has_guests=own.role is not None and own.role.name in hosting,
-        )
+    def cut_off(self) -> None:
+        """Say nothing any more to the others."""
+        self._line.dead = True
 
-    def _notice(self, event: Event) -> None:
-        if isinstance(event.body, JobEnded):
-            self._ended.add(event.body.job)
+    def drain(self) -> None:
+        """Take nothing new, and leave when nothing is left to do."""
+        self.entry = evolve(self.entry, draining=True)
+        self._home.draining.set()
+        self._troupe.roll.put(self.entry)
+
+    @asynccontextmanager
+    async def _seated(
+        self, _group: str, contract: Contract, _jobs: Sequence[NodeJob]
+    ) -> AsyncIterator[Nodes]:
+        jobs = [each.job.id for each in contract.jobs]
+        self._troupe.made.update(jobs)
+        await self._troupe.prepares(self.entry.name)
+        try:
+            yield Nodes(tuple(self._troupe.placements[job] for job in jobs), {})
+        finally:
+            self._troupe.closed_s.update(dict.fromkeys(jobs, anyio.current_time()))
 
 
 class Leader:
-    """Leads the group until it ends, or dies."""
+    """Leads the group until it ends, or needs a new term, or dies.
+
+    Attributes:
+        died: Whether it has died.
+        reign: What it does.
+    """
 
     def __init__(self, troupe: Troupe) -> None:
         self._troupe = troupe
-        self._writer = Writer(troupe.log, troupe.random)
-        self._rebuilt = rebuild(troupe.log.lines)
-        self._exchange = Exchange(LEADER, self._post, term=self._writer.term)
-        self._recorder = Recorder(
-            asyncio.get_running_loop().time, self._writer.append, rebuilt=self._rebuilt
-        )
-        self._expected: dict[str, ExpectedRef] = {}
-        self._dead = False
-        self._writer.append(entries.encode(entries.Led("w", str(self._writer.term))))
-
-    def arrive(self, box: str, parcel: bytes) -> None:
-        """Take a parcel of a host."""
-        self._exchange.arrive(box, parcel)
+        self._writer = Writer(troupe.log, troupe.random, troupe.fatal)
+        self._line = Line(troupe.net)
+        self.died = False
+        self.reign: Reign | None = None
+        troupe.roll = Roll({box: host.entry for box, host in troupe.hosts.items()})
 
     async def run(self, until_s: float | None) -> bool:
-        """Lead; whether the group has ended, or the leader has died in that many seconds."""
-        if self._rebuilt.ended is not None:
+        """Lead, for that many seconds at most; whether the group has ended."""
+        rebuilt = rebuild(self._troupe.log.lines)
+        if rebuilt.ended is not None:
             return True
+        self._writer.append(entries.encode(entries.Led("w", str(self._writer.term))))
+        ended: RunEnded | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._await_death, until_s, tasks.cancel_scope)
+            ended = await self._reign(rebuilt)
+            tasks.cancel_scope.cancel()
+        return ended is not None
+
+    async def _reign(self, rebuilt: Rebuilt) -> RunEnded | None:
         troupe = self._troupe
-        for box, host in troupe.hosts.items():
-            self._recorder.admit(box, host.jobs)
-            self._exchange.admit(box, box)
-            relay = _relay(self._recorder, box)
-            self._exchange.function_ref(RECORDER, relay, box)
-        for job, _ in troupe.rehearsal.jobs:
-            if job.id not in self._rebuilt.done:
-                self._expect(job_address(job.id))
-        self._expect(COORDINATOR)
-        ledger = LogLedger(self._writer.append, Codec(self._exchange), self._rebuilt.requests)
-        rules = Rules(
-            troupe.rehearsal._senders,
-            Patience(grace_s=0.0),
-            ledger=lambda: ledger,
-            note=lambda noted: self._writer.append(entries.encode(noted)),
-        )
-        posts = tuple(self._post_of(each) for each in troupe.placements)
-        performed = perform(
+        reign = self.reign = Reign(
+            GROUP,
+            Home("w", self._line, troupe.roll),
             troupe.rehearsal.definition,
-            "g",
-            posts,
-            (),
-            rules,
-            journal=self._recorder,
-            progress=self._rebuilt.progress,
+            troupe.jobs,
+            rebuilt.seats or troupe.seats(),
+            Taken(self._writer.term, 0.0, self._writer),
+            rebuilt,
         )
-        for box in troupe.hosts:  # hosts hear of it, and speak, before its actors are there
-            self._exchange.ref(box, HOST).tell_nowait(Dismiss("not yet"))
-        await anyio.sleep(troupe.random.uniform(0, 0.1))
-        async with performed as live:
-            with anyio.move_on_after(until_s):
-                await live.wait()
-                stored = anyio.Event()
-                self._writer.when_stored(stored.set)
-                await stored.wait()
-                return True
-            self._die(live)
-        return False
+        if troupe.interruption is not None:
+            reign.interrupt(troupe.interruption)
+        ended = await reign.run(_SETTINGS, anyio.lowlevel.checkpoint)
+        await self._writer.flush()
+        return ended
 
-    def _die(self, live: LiveGroup) -> None:
-        self._dead = True
+    async def _await_death(self, until_s: float | None, scope: anyio.CancelScope) -> None:
+        with anyio.move_on_after(until_s):
+            await self._writer.cut.wait()
+        self.died = True
+        self._line.dead = not self._troupe.leaves
         self._writer.die()
-        live.abandon()
-        self._exchange.close()
-
-    def enlist(self, job: int, envoy: ActorRef[EnvoyMessage], employer: Employer) -> None:
-        """See `Muster`."""
-        assert envoy.address == job_address(job)
-        for actor in (envoy, employer.coordinator):
-            if actor is not None:
-                self._exchange.export(actor)
-                if (expected := self._expected.pop(actor.address, None)) is not None:
-                    expected.meet(actor)
-
-    def ended(self, job: int) -> JobEnded | None:
-        """See `Muster`."""
-        return self._rebuilt.jobs_ended.get(job)
-
-    def _expect(self, address: str) -> None:
-        self._expected[address] = expected = ExpectedRef(address)
-        self._exchange.export(expected)
-
-    def _post(self, box: str, parcel: bytes) -> None:
-        self._writer.when_stored(lambda: self._send(box, parcel))
-
-    def _send(self, box: str, parcel: bytes) -> None:
-        if not self._dead:
-            self._troupe.carry(self._troupe.hosts[box].arrive, box, parcel)
-
-    def _post_of(self, placement: Placement) -> Post:
-        job = placement.job
-        remote = self._exchange.ref(self._troupe.box_of(job.id), job_address(job.id))
-        return Post(
-            job,
-            placement.device,
-            placement.driver,
-            lambda employer: cast("Actor[JobMessage]", Envoy(job.id, remote, employer, self)),
-            lambda: None,
-        )
-
-
-def _relay(recorder: Recorder, box: str) -> Callable[[Emitted], None]:
-    return lambda emitted: recorder.relay(box, emitted)
+        scope.cancel()
 
 
 def play(rehearsal: Rehearsal, seed: int, deaths: Sequence[float] = ()) -> list[Event]:
     """The events of the log of a group whose leaders die at these moments, in seconds."""
+    return Troupe(rehearsal, seed).run(deaths).events
 
-    async def whole() -> list[bytes]:
-        troupe = Troupe(rehearsal, seed)
-        with anyio.fail_after(24 * 3600):
-            await troupe.play(deaths)
-        return troupe.log.lines
 
-    lines = run_virtual(whole, seed=seed)
-    return [decode(line) for line in lines if not entries.is_entry(line)]
+def play_cut(rehearsal: Rehearsal, seed: int, fatal: Callable[[bytes], bool]) -> list[Event]:
+    """The same where leaders die when they have stored a line and nothing after it."""
+    return Troupe(rehearsal, seed, fatal).run().events

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.placements import Machines, open_cluster
+from tests.conformance.placements import Elsewhere, Machines, open_cluster, open_coordinator
 from tests.system.boxes import clear
 from tests.system.conftest import callboard
 from tests.system.harness import Callboard
@@ -23,3 +23,10 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """A cluster for all rules, which are tried one after the other."""
     with open_cluster(tmp_path_factory.mktemp("cluster")) as url:
         yield Machines(url)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """A coordinator for all rules, which are tried one after the other."""
+    with open_coordinator(tmp_path_factory.mktemp("c")) as url:
+        yield Elsewhere(url)

@@ -13,11 +13,18 @@ from attrs import evolve, field, frozen
 from tests.cluster.server import Server
 from tests.commandline import callboard
 from tests.conformance.rule import DEFINITIONS, Ends, Rule, run
+from tests.conformance.systems import CONTAINERS
 from tests.conformance.vlans import VLANS
+from tests.coordinator.running import Coordinator
 from tests.system.boxes import clear
 from tests.system.harness import Callboard, Ran
 
 _HOPELESS = 4
+_HOPELESS_THERE = (
+    *("call-of-the-ended", "inessential-failure", "start-not-after-failure"),
+    *("sync-fails-for-all", "waits-in-a-circle"),
+)
+_NAMING = ("start-time-out", "wait-all-includes-caller")
 
 
 class Placement(Protocol):
@@ -103,6 +110,42 @@ class Machines:
     def expected(self, rule: Rule, ran: Ran) -> Rule:  # noqa: ARG002 - all of it can be seen
         """See `Placement.expected`."""
         return rule
+
+
+@frozen
+class Elsewhere:
+    """The nodes on this machine, and their coordinator in a server of its own.
+
+    Attributes:
+        url: Of the server, which takes the protocol as LAVA documents it.
+        excepted: See `Placement.excepted`.
+    """
+
+    url: str
+    excepted: Mapping[str, str] = field(
+        factory=lambda: {
+            **{each.name: "no coordinator has to do with containers" for each in CONTAINERS.rules},
+            **dict.fromkeys(_NAMING, "the protocol doesn't tell who has not called"),
+            **dict.fromkeys(_HOPELESS_THERE, "waits are given up at their limits only"),
+            "start-of-named-roles": "the protocol has one start for all",
+        }
+    )
+
+    def run(self, rule: Rule, board: Callboard) -> Ran:
+        """See `Placement.run`."""
+        options = ("--first-id", "1", "--coordinator", self.url, "--poll-delay", "0.2")
+        return board.run(rule.path, *options, *rule.options)
+
+    def expected(self, rule: Rule, ran: Ran) -> Rule:  # noqa: ARG002 - all of it can be seen
+        """See `Placement.expected`."""
+        return rule
+
+
+@contextlib.contextmanager
+def open_coordinator(folder: Path) -> Iterator[str]:
+    """A server of LAVA's protocol, for definitions that run one after the other; its URL."""
+    with Coordinator(folder, ("--semantics", "documented", "--hold")) as server:
+        yield f"lava://127.0.0.1:{server.port}"
 
 
 @contextlib.contextmanager

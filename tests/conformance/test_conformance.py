@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from tests.actors.drivers.hosting import needs_sshd
 from tests.conformance.page import HOLDS, PAGE, page, shown
-from tests.conformance.placements import Machines, OneProcess, Placement, VirtualTime
+from tests.conformance.placements import Elsewhere, Machines, OneProcess, Placement, VirtualTime
 from tests.conformance.rule import DEFINITIONS, Rule, complaints
 from tests.conformance.rules import RULES
 from tests.conformance.systems import CONTAINERS, GUESTS
@@ -49,6 +49,18 @@ def test_callboard_keeps_the_rule_on_many_machines(
     machines: Machines, board: Callboard, rule: Rule
 ) -> None:
     assert _complaints(machines, rule, board) == []
+
+
+def _sampled(rule: Rule) -> list[pytest.MarkDecorator]:
+    """What is beyond the coordinator is the same as in one process: a few rules show it."""
+    return _marks(rule) if RULES.index(rule) % 6 == 0 else [*_marks(rule), pytest.mark.long]
+
+
+@_rules(Elsewhere(""), _sampled)
+def test_callboard_keeps_the_rule_with_a_coordinator_elsewhere(
+    elsewhere: Elsewhere, board: Callboard, rule: Rule
+) -> None:
+    assert _complaints(elsewhere, rule, board) == []
 
 
 def test_each_rule_has_one_definition_which_says_it_first() -> None:

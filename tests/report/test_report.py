@@ -1,5 +1,6 @@
 """What is derived from the log of a run."""
 
+import io
 import json
 import tracemalloc
 import xml.etree.ElementTree as ET
@@ -7,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from rich.console import Console
 
 from callboard.events import (
     FORMAT,
@@ -39,6 +42,8 @@ from callboard.events import (
 )
 from callboard.journal import LogFile
 from callboard.report import ReportError, derive, document, fold, schema
+from callboard.report.record import Case, Job
+from callboard.report.text import MOST_ROWS, summary
 
 BEGAN = "2026-02-11T10:00:00+00:00"
 STARTED = RunStarted(FORMAT, "group", "demo", multinode=True, jobs=1, started_at=BEGAN)
@@ -273,3 +278,53 @@ def test_folding_needs_no_files() -> None:
     run = fold(Event(seq, 0.0, "/", body) for seq, body in enumerate(bodies, start=1))
     assert run.name == "demo"
     assert len(run.jobs) == 1
+
+
+def shown(jobs: list[tuple[str, str]], width: int) -> list[str]:
+    """The lines of a summary on a terminal of a width; jobs are given by role and device."""
+    cases = (Case("0_x", "a", "pass", 1), Case("0_x", "b", "fail", 2))
+    made = tuple(
+        Job(number, number, role, device, "local", "complete", None, 0.0, 1.25, cases)
+        for number, (role, device) in enumerate(jobs, start=1)
+    )
+    run = evolve(fold([Event(1, 0.0, "/", STARTED)]), jobs=made, ended=True)
+    file = io.StringIO()
+    summary(run, None, Console(file=file, width=width))
+    return file.getvalue().splitlines()
+
+
+NAMES = st.text("abcdefghij-", min_size=1, max_size=12)
+
+
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=30), st.integers(32, 120))
+def test_names_are_whole_on_a_terminal_of_any_width(
+    jobs: list[tuple[str, str]], width: int
+) -> None:
+    lines = shown(jobs, width)
+    assert max(map(len, lines)) <= width
+    for number, (role, device) in enumerate(jobs, start=1):
+        named = {str(number), role, device} if len(jobs) <= MOST_ROWS else {role}
+        assert any(named <= {*line.replace(",", "").split()} for line in lines)
+
+
+def test_a_terminal_that_is_too_narrow_for_the_table_has_two_lines_a_job() -> None:
+    def table(width: int) -> list[str]:
+        lines = shown([("server", "w1/local-1"), ("client", "w1/local-2")], width)
+        return lines[lines.index("") + 1 :]
+
+    assert table(58)[:3] == [
+        "job  role    device      health    pass  fail  skip   time",
+        "  1  server  w1/local-1  complete     1     1     0  1.2 s",
+        "  2  client  w1/local-2  complete     1     1     0  1.2 s",
+    ]
+    assert table(57)[:4] == [
+        "1 server on w1/local-1",
+        "  complete, 1 pass, 1 fail, 1.2 s",
+        "2 client on w1/local-2",
+        "  complete, 1 pass, 1 fail, 1.2 s",
+    ]
+
+
+def test_a_terminal_that_is_too_narrow_for_the_table_has_two_lines_a_role() -> None:
+    lines = shown([("client", "local")] * (MOST_ROWS + 1), 40)
+    assert lines[-3:-1] == ["client, 21 nodes", "  complete, 21 pass, 21 fail, 1.2 s"]

@@ -1,22 +1,21 @@
 """A link: what an actor gets over the worst of transports is what it would get without."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import hypothesis.strategies as st
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
+from tests.runtime.wire import RESEND_S, Clock, Note, OverAWire, Question, Scripted, Wire, run
 
 from callboard.runtime import (
     Actor,
     ActorFailed,
-    ActorRef,
     ActorStopped,
     ActorSystem,
     AskTimeout,
@@ -24,7 +23,6 @@ from callboard.runtime import (
     MailboxFull,
     Outcome,
     Reply,
-    Request,
 )
 from callboard.runtime.link import Link
 from callboard.runtime.transport import (
@@ -36,126 +34,10 @@ from callboard.runtime.transport import (
     Settled,
 )
 
-T = TypeVar("T")
-
-RESEND_S = 1.0
 SENDERS = 3
 
 
-@frozen
-class Note:
-    """What is sent: the sender's own number tells the order, and whether it came twice."""
-
-    sender: int
-    number: int
-
-
-@frozen
-class Question(Request[tuple[int, int]]):
-    sender: int
-    number: int
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time is what the test says."""
-
-    now_s = 0.0
-
-    def time(self) -> float:
-        return self.now_s
-
-    def settle(self) -> None:
-        """Run what is ready, and what that makes ready."""
-        for _ in range(5):
-            self.run_until_complete(asyncio.sleep(0))
-
-
-@define
-class Wire:
-    """A transport that keeps what it is given, for the test to choose from."""
-
-    flying: list[tuple[Envelope, Deliver]] = field(factory=list)
-
-    def send(self, envelope: Envelope, deliver: Deliver) -> None:
-        self.flying.append((envelope, deliver))
-
-    def deliver(self, place: int) -> None:
-        envelope, deliver = self.flying.pop(place % len(self.flying))
-        deliver(envelope)
-
-    def deliver_all(self) -> None:
-        while self.flying:
-            self.deliver(0)
-
-
-class Scripted(ActorRef[Any]):
-    """An actor that does what the test says, when it says so."""
-
-    def __init__(self, *, remembers: bool) -> None:
-        self.remembers = remembers
-        self.mailbox: deque[Reply[Any]] = deque()
-        self.held: list[Reply[Any]] = []
-        self.handled: list[Note | Question] = []
-        self.answers: dict[Question, tuple[int, int]] = {}
-        self.full = self.stopped = False
-
-    @property
-    def address(self) -> str:
-        return "/scripted"
-
-    async def tell(self, message: object) -> None:
-        raise AssertionError(f"a link takes notice of how {message!r} ends")
-
-    def tell_nowait(self, message: object) -> None:
-        raise AssertionError(f"a link takes notice of how {message!r} ends")
-
-    async def ask(self, request: Request[T], timeout_s: float | None = None) -> T:
-        raise AssertionError(f"a link doesn't wait for {request!r}, nor {timeout_s} s")
-
-    async def stop(self) -> None:
-        self.crash()
-
-    async def cancel(self) -> None:
-        self.crash()
-
-    def fail(self, error: Exception) -> None:
-        raise error
-
-    def deliver(self, reply: Reply[Any]) -> None:
-        if self.stopped:
-            reply.fail(ActorStopped(self.address))
-        elif self.full:
-            reply.fail(MailboxFull(self.address))
-        else:
-            self.mailbox.append(reply)
-
-    def handle(self) -> None:
-        reply = self.mailbox.popleft()
-        message: Any = reply.message
-        known = self.remembers and message in self.handled
-        if not known:
-            self.handled.append(message)
-        if isinstance(message, Question):
-            self.held.append(reply)
-        else:
-            reply.send(None)
-
-    def answer(self, place: int) -> None:
-        reply = self.held.pop(place % len(self.held))
-        question: Any = reply.message
-        reply.send((question.sender, question.number))
-
-    def crash(self) -> None:
-        """All that it has not answered is lost, whether it was handled or not."""
-        left = [*self.held, *self.mailbox]
-        self.held.clear()
-        self.mailbox.clear()
-        for number, reply in enumerate(left):
-            error = ActorFailed(self.address, OSError()) if number % 2 else None
-            reply.fail(error or ActorStopped(self.address))
-
-
-class OverALink(RuleBasedStateMachine):
+class OverALink(OverAWire):
     """Whatever the transport does, in whatever order: nothing is lost, doubled or overtaken.
 
     The actor crashes as well; it knows afterwards what it had handled.
@@ -163,25 +45,15 @@ class OverALink(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = Clock()
-        self.wire = Wire()
         self.actor = Scripted(remembers=True)
         self.link = Link(
             self.actor, self.wire, resend_s=RESEND_S, survives=True, on_dead_letter=self.no_letter
         )
         self.sent = [0] * SENDERS
-        self.told: list[Note] = []
-        self.open: dict[Question, asyncio.Future[tuple[int, int]]] = {}
-        self.given_up: set[Question] = set()
 
-    def no_letter(self, letter: DeadLetter) -> None:
-        raise AssertionError(letter)
-
-    def run(self, action: Callable[..., object], *arguments: object) -> None:
-        async def act() -> None:
-            action(*arguments)
-
-        self.loop.run_until_complete(act())
+    @property
+    def handled(self) -> list[Note | Question]:
+        return self.actor.handled
 
     def next(self, sender: int) -> tuple[int, int]:
         self.sent[sender] += 1
@@ -189,42 +61,11 @@ class OverALink(RuleBasedStateMachine):
 
     @rule(sender=st.integers(0, SENDERS - 1))
     def tell(self, sender: int) -> None:
-        self.told.append(Note(*self.next(sender)))
-        self.run(self.link.ref.tell_nowait, self.told[-1])
+        self.tell_to(self.link.ref, Note(*self.next(sender)))
 
     @rule(sender=st.integers(0, SENDERS - 1))
     def ask(self, sender: int) -> None:
-        question = Question(*self.next(sender))
-        self.open[question] = self.loop.create_future()
-        self.run(self.link.ref.deliver, Reply(question, self.open[question]))
-
-    @precondition(lambda self: self.open)
-    @rule(place=st.integers(0, 9))
-    def give_up(self, place: int) -> None:
-        question = list(self.open)[place % len(self.open)]
-        if self.open[question].cancel():
-            self.given_up.add(question)
-            del self.open[question]
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def arrive(self, place: int) -> None:
-        self.run(self.wire.deliver, place)
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def lose(self, place: int) -> None:
-        self.wire.flying.pop(place % len(self.wire.flying))
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def double(self, place: int) -> None:
-        self.wire.flying.append(self.wire.flying[place % len(self.wire.flying)])
-
-    @rule()
-    def wait(self) -> None:
-        self.loop.now_s += RESEND_S
-        self.loop.settle()
+        self.ask_of(self.link.ref, Question(*self.next(sender)))
 
     @rule(full=st.booleans())
     def fill(self, full: bool) -> None:
@@ -255,30 +96,9 @@ class OverALink(RuleBasedStateMachine):
             numbers = [each.number for each in self.actor.handled if each.sender == sender]
             assert numbers == sorted(numbers)
 
-    @invariant()
-    def an_answer_is_that_of_its_question(self) -> None:
-        for question, future in self.open.items():
-            assert not future.done() or future.result() == (question.sender, question.number)
-
     def mend(self) -> None:
-        """From now on everything arrives, and the actor works."""
         self.actor.full = self.actor.stopped = False
-        for _ in range(10):
-            self.run(self.wire.deliver_all)
-            while self.actor.mailbox:
-                self.run(self.actor.handle)
-            while self.actor.held:
-                self.run(self.actor.answer, 0)
-            self.wait()
-
-    def teardown(self) -> None:
-        self.mend()
-        assert set(self.told) <= set(self.actor.handled)
-        assert all(future.done() for future in self.open.values())
-        missing = {*self.open, *self.given_up} - set(self.actor.handled)
-        assert missing <= self.given_up
-        assert self.wire.flying == [], "nothing is sent any more"
-        self.loop.close()
+        self.run(self.actor.work)
 
 
 class OverALinkToOneThatForgets(OverALink):
@@ -315,10 +135,7 @@ class Bench:
         self.link = Link(self.actor, self.wire, resend_s=RESEND_S, survives=self.survives)
 
     def run(self, action: Callable[..., object], *arguments: object) -> None:
-        async def act() -> None:
-            action(*arguments)
-
-        self.loop.run_until_complete(act())
+        run(self.loop, action, *arguments)
 
     def ask(self, number: int) -> asyncio.Future[tuple[int, int]]:
         future: asyncio.Future[tuple[int, int]] = self.loop.create_future()

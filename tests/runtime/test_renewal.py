@@ -6,8 +6,8 @@ from collections.abc import Callable
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.runtime.test_link import RESEND_S, Clock, Note, Question, Scripted, Wire
+from hypothesis.stateful import invariant, rule
+from tests.runtime.wire import RESEND_S, Note, OverAWire, Question, Scripted
 
 from callboard.runtime import ActorRef, ActorStopped, DeadLetter, Outcome, Reply
 from callboard.runtime.receiver import Receiver
@@ -34,31 +34,21 @@ class End:
         return [each for actor in self.actors.values() for each in actor.handled]
 
 
-class OverEndsThatAreReplaced(RuleBasedStateMachine):
+class OverEndsThatAreReplaced(OverAWire):
     """Each end handles a message at most once and in order; some end handles it, and each ask
     is answered."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = Clock()
-        self.wire = Wire()
         self.ends: list[End] = []
         self.sender = Sender(self.send_there, RESEND_S, 1024, self.no_letter)
         self.refs = {name: RemoteRef[Note | Question](self.sender, name, name) for name in NAMES}
         self.sent = dict.fromkeys(NAMES, 0)
-        self.told: list[Note] = []
-        self.open: dict[Question, asyncio.Future[tuple[int, int]]] = {}
-        self.given_up: set[Question] = set()
         self.run(self.replace)
 
-    def no_letter(self, letter: DeadLetter) -> None:
-        raise AssertionError(letter)
-
-    def run(self, action: Callable[..., object], *arguments: object) -> None:
-        async def act() -> None:
-            action(*arguments)
-
-        self.loop.run_until_complete(act())
+    @property
+    def handled(self) -> list[Note | Question]:
+        return [each for end in self.ends for each in end.handled]
 
     def send_there(self, envelope: Envelope) -> None:
         number = len(self.ends)  # whoever carries envelopes keeps those of former ends apart
@@ -93,42 +83,11 @@ class OverEndsThatAreReplaced(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def tell(self, name: str) -> None:
-        self.told.append(Note(*self.next(name)))
-        self.run(self.refs[name].tell_nowait, self.told[-1])
+        self.tell_to(self.refs[name], Note(*self.next(name)))
 
     @rule(name=st.sampled_from(NAMES))
     def ask(self, name: str) -> None:
-        question = Question(*self.next(name))
-        self.open[question] = self.loop.create_future()
-        self.run(self.refs[name].deliver, Reply(question, self.open[question]))
-
-    @precondition(lambda self: self.open)
-    @rule(place=st.integers(0, 9))
-    def give_up(self, place: int) -> None:
-        question = list(self.open)[place % len(self.open)]
-        if self.open[question].cancel():
-            self.given_up.add(question)
-            del self.open[question]
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def arrive(self, place: int) -> None:
-        self.run(self.wire.deliver, place)
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def lose(self, place: int) -> None:
-        self.wire.flying.pop(place % len(self.wire.flying))
-
-    @precondition(lambda self: self.wire.flying)
-    @rule(place=st.integers(0, 9))
-    def double(self, place: int) -> None:
-        self.wire.flying.append(self.wire.flying[place % len(self.wire.flying)])
-
-    @rule()
-    def wait(self) -> None:
-        self.loop.now_s += RESEND_S
-        self.loop.settle()
+        self.ask_of(self.refs[name], Question(*self.next(name)))
 
     @rule(full=st.booleans(), name=st.sampled_from(NAMES))
     def fill(self, full: bool, name: str) -> None:
@@ -158,32 +117,10 @@ class OverEndsThatAreReplaced(RuleBasedStateMachine):
                 numbers = [each.number for each in actor.handled]
                 assert numbers == sorted(numbers)
 
-    @invariant()
-    def an_answer_is_that_of_its_question(self) -> None:
-        for question, future in self.open.items():
-            assert not future.done() or future.result() == (question.sender, question.number)
-
     def mend(self) -> None:
-        """From now on everything arrives, and the last end's actors work."""
         for actor in self.ends[-1].actors.values():
             actor.full = False
-        for _ in range(10):
-            self.run(self.wire.deliver_all)
-            for actor in self.ends[-1].actors.values():
-                while actor.mailbox:
-                    self.run(actor.handle)
-                while actor.held:
-                    self.run(actor.answer, 0)
-            self.wait()
-
-    def teardown(self) -> None:
-        self.mend()
-        handled = {each for end in self.ends for each in end.handled}
-        assert set(self.told) <= handled
-        assert all(future.done() for future in self.open.values())
-        assert {*self.open, *self.given_up} - handled <= self.given_up
-        assert self.wire.flying == [], "nothing is sent any more"
-        self.loop.close()
+            self.run(actor.work)
 
 
 OverEndsThatAreReplaced.TestCase.settings = settings(stateful_step_count=60)

@@ -213,7 +213,7 @@ def _state() -> dict[str, object]:
         "times": {each: Path(each).stat().st_mtime_ns for each in folders if each != "/dev"},
         "passwd": Path("/etc/passwd").read_bytes(),
         "null": Path("/dev/null").stat().st_mode,
-        "mounts": Path("/proc/self/mounts").read_text(),
+        "mounts": _mounts(),
         "host name": socket.gethostname(),
         "sysctl": Path("/proc/sys/vm/swappiness").read_text(),
         "clock": abs(time.time() - time.monotonic() - _BOOTED_S) < 5,
@@ -392,7 +392,7 @@ def test_sockets_in_run_are_out_of_reach(callboard: Callboard) -> None:
 def test_nothing_is_left_of_a_callboard_that_is_killed(anybody: Callboard, events: int) -> None:
     steps = ["setsid sh -c 'trap \"\" HUP TERM; sleep 4711' &", "echo x > /etc/left", "sleep 600"]
     path = anybody.write(definition({"a": [Test("t", steps)], "b": [Test("t", steps)]}))
-    mounts, cgroups = Path("/proc/self/mounts").read_text(), _cgroups()
+    mounts, cgroups = _mounts(), _cgroups()
     process = anybody.start("run", str(path), "--json", "-o", str(anybody.folder / "run"))
     log = anybody.folder / "run/events.jsonl"
     deadline_s = time.monotonic() + 30
@@ -405,7 +405,7 @@ def test_nothing_is_left_of_a_callboard_that_is_killed(anybody: Callboard, event
     while list(anybody.processes()):
         assert time.monotonic() < deadline_s, "processes are left"
         select.select([], [], [], 0.01)  # processes of others: there is no event to wait for
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert _mounts() == mounts
     assert not Path("/etc/left").exists()
     while _cgroups() - cgroups:
         assert time.monotonic() < deadline_s, "cgroups are left"
@@ -451,6 +451,12 @@ def test_a_holder_that_hangs_does_not_keep_a_run_from_ending(callboard: Callboar
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, (stdout, stderr)
+
+
+def _mounts() -> list[str]:
+    """What is mounted, but for what other tests have in their folders at the same time."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [each for each in lines if "/pytest-of-" not in each]
 
 
 def _cgroups() -> set[str]:

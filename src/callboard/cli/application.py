@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import click
 from attrs import define
@@ -15,6 +15,7 @@ from callboard.cli.output import Color, Output, Refusal, refusal
 from callboard.cli.streams import abandon_output, accept_signals
 
 P = ParamSpec("P")
+C = TypeVar("C", bound=click.Command)
 
 _VERBS = {
     "run": "Run the group that a definition describes, to its end.",
@@ -33,12 +34,16 @@ _VERBS = {
     "doctor": "Say what this machine can do, and what would mend what it can't.",
     "worker": "Offer this machine's devices to a cluster of machines, and lead groups.",
     "cluster": "Run a NATS server to try a cluster, set one up, or print a configuration.",
+    "coordinator": "Serve LAVA's dispatchers as their coordinator, or show its groups.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",
     "completion": "Print the completion script of a shell.",
 }
 """What each verb does, for the list of them: it is printed without loading them."""
 
 INTERRUPTED = 130
+_NO_READER = 128 + 13
+"""What a shell says of a program that SIGPIPE has ended."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -77,9 +82,17 @@ def application() -> None:
 
 def verb(name: str) -> Callable[[Callable[P, int]], click.Command]:
     """Make a command of a function that returns an exit code, with the options all verbs have."""
+    return _make(name, click.Command)
 
-    def make(function: Callable[P, int]) -> click.Command:
-        command = click.command(name)(function)
+
+def verb_with_verbs(name: str) -> Callable[[Callable[P, int]], click.Group]:
+    """The same of one that has commands of its own, too; they come after its options."""
+    return _make(name, click.Group, invoke_without_command=True)
+
+
+def _make(name: str, kind: type[C], **attributes: object) -> Callable[[Callable[P, int]], C]:
+    def make(function: Callable[P, int]) -> C:
+        command = click.command(name, cls=kind, **attributes)(function)
         command.params += [
             click.Option(["--json"], is_flag=True, help="Print one JSON document, nothing else."),
             click.Option(["-q", "--quiet"], is_flag=True, help="Print results and errors only."),
@@ -122,7 +135,7 @@ def run(arguments: Sequence[str]) -> int:
         return _dispatch(arguments, voice)
     except BrokenPipeError:
         abandon_output()
-        return 128 + 13
+        return _NO_READER
     except KeyboardInterrupt:
         return _interrupted(voice.said)
     except Refusal as error:
@@ -143,12 +156,9 @@ def _dispatch(arguments: Sequence[str], voice: _Voice) -> int:
         application.load()
         application.main(prog_name="callboard")
     try:
-        files = _configuration()
-        code = application.main(
-            list(arguments), "callboard", standalone_mode=False, default_map=files, obj=voice
-        )
+        code = _invoked(arguments, voice)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
@@ -158,8 +168,19 @@ def _dispatch(arguments: Sequence[str], voice: _Voice) -> int:
         where = error.ctx.command_path if error.ctx else "callboard"
         message = error.format_message().rstrip(".")
         raise refusal("CB104", message[:1].lower() + message[1:], f"see {where} --help") from error
-    except click.exceptions.Abort as error:
-        raise KeyboardInterrupt from error
+
+
+def _invoked(arguments: Sequence[str], voice: _Voice) -> int:
+    """What a verb returns; click's own `main` would end the process where a reader has gone."""
+    files = _configuration()
+    try:
+        with application.make_context(
+            "callboard", list(arguments), default_map=files, obj=voice
+        ) as context:
+            code = application.invoke(context)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    return code if isinstance(code, int) else 0
 
 
 def _configuration() -> dict[str, dict[str, object]]:
@@ -170,7 +191,7 @@ def _configuration() -> dict[str, dict[str, object]]:
 
 
 def _interrupted(said: Output) -> int:
-    said.note("interrupted")
+    said.note("\ninterrupted" if said.log.is_terminal else "interrupted")  # after its ^C
     if said.json:
         said.document({"status": "canceled", "exit_code": INTERRUPTED, "diagnostics": []})
     return INTERRUPTED

@@ -11,7 +11,7 @@ from callboard.cli.annotations import annotations
 from callboard.cli.application import output, verb
 from callboard.cli.fetching import NO_FETCH, fetched, fetching
 from callboard.cli.inputs import devices_file, readable
-from callboard.cli.options import DEVICES
+from callboard.cli.options import DEVICES, flag
 from callboard.cli.output import Output, Refusal, as_json, plain, refusal
 from callboard.cli.sarif import sarif
 from callboard.definition import CODES, DevicesFile, Diagnostic
@@ -84,12 +84,7 @@ class Checked:
     show_default=True,
     help="Text, SARIF 2.1.0, or annotations of GitHub's actions.",
 )
-@click.option(
-    "--strict",
-    is_flag=True,
-    envvar="CALLBOARD_STRICT",
-    help="Fail what can't be proved, and refuse calls that no action makes.",
-)
+@flag("strict", "Fail what can't be proved, and refuse calls that no action makes.")
 @click.option("--explain", metavar="CODE", help="Say what a diagnostic's code means.")
 def command(
     files: tuple[str, ...],

@@ -12,8 +12,8 @@ import click
 
 from callboard.cli.application import output, verb
 from callboard.cli.cluster_accounts import command as accounts
-from callboard.cli.cluster_options import cluster_options, cluster_refusal, named
-from callboard.cli.options import Seconds
+from callboard.cli.cluster_options import cluster_options, credentials_of, named, refusing
+from callboard.cli.options import Seconds, Whole
 from callboard.cli.output import Output, refusal
 from callboard.cluster.errors import ClusterError
 
@@ -38,7 +38,8 @@ def command() -> None:
 @verb("dev")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
+    metavar="PORT",
     default=_PORT,
     show_default=True,
     help="Where it listens, on loopback; 0 for any port that is free.",
@@ -65,7 +66,7 @@ def dev(
     It listens on loopback alone, and knows nobody. Ctrl-C ends it.
     """
     said = output(json, quiet, verbose, color)
-    with _said_well(), _folder(folder) as where, suppress(KeyboardInterrupt):
+    with refusing(), _folder(folder) as where, suppress(KeyboardInterrupt):
         anyio.run(partial(_dev, where, port, lease, said))
     return 0
 
@@ -81,7 +82,8 @@ def dev(
 )
 @click.option(
     "--replicas",
-    type=click.IntRange(1, 5),
+    type=Whole(1, 5),
+    metavar="N",
     default=1,
     show_default=True,
     help="On how many servers of a NATS cluster everything is kept.",
@@ -102,8 +104,10 @@ def init(
     retention, or several replicas. What is there stays as it is.
     """
     said = output(json, quiet, verbose, color)
-    with _said_well():
-        anyio.run(partial(_init, named(access), lease, retention, replicas, said))
+    cluster = named(access)
+    with refusing():
+        credentials_of(cluster, "leader")
+        anyio.run(partial(_init, cluster, lease, retention, replicas, said))
     return 0
 
 
@@ -138,7 +142,8 @@ for each in (dev, init, config, accounts):
 
 async def _dev(folder: Path, port: int, lease: float | None, said: Output) -> None:
     from callboard.cluster.access import Access
-    from callboard.cluster.connection import connect, ensure
+    from callboard.cluster.connection import connect
+    from callboard.cluster.founding import ensure
     from callboard.cluster.server import serving
     from callboard.cluster.stores import LEASE_S
 
@@ -161,12 +166,13 @@ async def _dev(folder: Path, port: int, lease: float | None, said: Output) -> No
 async def _init(
     access: "Access", lease: float | None, retention: float | None, replicas: int, said: Output
 ) -> None:
-    from callboard.cluster.connection import answered, connect, ensure
+    from callboard.cluster.connection import connect
+    from callboard.cluster.founding import ensure
     from callboard.cluster.stores import LEASE_S, RETENTION_S
 
     async with connect(access, name="callboard cluster init", note=said.note, init=True) as cluster:
         making = ensure(cluster.js, lease or LEASE_S, retention or RETENTION_S, replicas)
-        made = await answered(cluster, making)
+        made = await cluster.answered(making)
     async with connect(access, name="callboard cluster init", note=said.note) as cluster:
         lease_s, retention_s = cluster.lease_s, cluster.retention_s
     if said.json:
@@ -190,11 +196,3 @@ def _folder(named: Path | None) -> Iterator[Path]:
     except OSError as error:
         text = f"{error.filename or named} can't be written: {error.strerror}"
         raise refusal("CB105", text) from error
-
-
-@contextmanager
-def _said_well() -> Iterator[None]:
-    try:
-        yield
-    except ClusterError as error:
-        raise cluster_refusal(error) from error

@@ -10,6 +10,7 @@ import click
 
 from callboard.cli.application import output, verb
 from callboard.cli.cluster_options import cluster_refusal
+from callboard.cli.options import Whole
 from callboard.cli.output import refusal
 from callboard.cluster.errors import ClusterError
 from callboard.cluster.server import Tls, configuration
@@ -33,7 +34,12 @@ _SERVER = "nats-server.conf"
     "--host", default="127.0.0.1", show_default=True, help="Where the server is to listen."
 )
 @click.option(
-    "--port", default=4222, show_default=True, type=click.IntRange(1, 65535), help="On which port."
+    "--port",
+    default=4222,
+    show_default=True,
+    type=Whole(1, 65535),
+    metavar="PORT",
+    help="On which port.",
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="The server's certificate, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="The key of that, PEM.")

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from callboard.cli.output import Refusal, refusal
-from callboard.cluster.errors import ClusterError, NeverRan
+from callboard.cluster.errors import BAD_ACCESS, ClusterError, NeverRan
 
 if TYPE_CHECKING:
     from callboard.cluster.access import Access
+    from callboard.cluster.identity import Identity
+    from callboard.cluster.permissions import Kind
 
 SHORT = 8
 """Characters of a group's id that people get to see."""
 
-_INPUT = frozenset({"CB273", "CB275", "CB276", "CB277", "CB280", "CB281"})
+_INPUT = frozenset({"CB273", "CB275", "CB276", "CB277", "CB280", "CB281", BAD_ACCESS})
 """What is wrong with what the user has asked for; all else broke on the way."""
 
 _URL = click.option(
@@ -68,10 +70,8 @@ def cluster_options(function: Callable[..., int]) -> Callable[..., int]:
             from callboard.cluster.access import Access
 
             access = Access(nats, creds, tls_ca, tls_cert, tls_key)
-            try:
+            with refusing():
                 access.check()
-            except ClusterError as error:
-                raise refusal(error.code, error.text, error.cure) from error
         return function(access=access, **others)
 
     found: Callable[..., int] = with_access
@@ -86,6 +86,25 @@ def named(access: "Access | None") -> "Access":
         hint = "name its server with --nats nats://host:4222, or with $CALLBOARD_NATS"
         raise refusal("CB104", "no cluster is named", hint)
     return access
+
+
+def credentials_of(access: "Access", kind: "Kind", *more: "Kind") -> "Identity":
+    """Whose credentials we have, where they are for this kind of member, or for one of more.
+
+    Credentials that `callboard cluster accounts` hasn't made, and none, are for anybody.
+
+    Raises:
+        Refusal: They are for another kind.
+        ClusterError: They can't be read.
+    """
+    from callboard.cluster.identity import Identity, read_identity
+    from callboard.cluster.permissions import HOLDERS
+
+    found = read_identity(access.creds) if access.creds else Identity()
+    if found.kind is None or found.kind in (kind, *more):
+        return found
+    hint = f"`callboard cluster accounts DIR --{kind} NAME` makes some that will do"
+    raise refusal("CB279", f"{access.creds} is for {HOLDERS[found.kind]}", hint)
 
 
 def cluster_refusal(error: ClusterError) -> Refusal:

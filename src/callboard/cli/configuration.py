@@ -62,22 +62,32 @@ def _options(
             known = ", ".join(sorted(options))
             raise refusal(_BAD, f"{path}: [{verb}] has no option '{key}'", f"there are {known}")
         _check(path, verb, key, option, value)
-        values[option.name] = value
+        listed = not option.multiple or isinstance(value, list)
+        values[option.name] = value if listed else [value]
     return values
 
 
 def _check(path: Path, verb: str, key: str, option: click.Option, value: object) -> None:
-    wanted = "true or false" if option.is_flag else option.type.name
+    wanted = "true or false" if option.is_flag else _one(option.type.name)
     if isinstance(option.type, click.Choice):
         wanted = " or ".join(f"'{each}'" for each in option.type.choices)
-    fits = isinstance(value, bool) if option.is_flag else not isinstance(value, bool | dict | list)
+    if option.multiple:
+        wanted = f"{wanted}, or a list of them"
+    each = value if option.multiple and isinstance(value, list) else [value]
+    kind = bool if option.is_flag else str | int | float
+    fits = all(isinstance(one, kind) and isinstance(one, bool) == option.is_flag for one in each)
     try:
         if fits and not option.is_flag:
-            option.type.convert(value, option, None)
+            for one in each:
+                option.type.convert(one, option, None)
     except click.BadParameter:
         fits = False
     if not fits:
         raise _misfit(path, verb, key, wanted)
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _misfit(path: Path, verb: str, key: str, wanted: str) -> Refusal:

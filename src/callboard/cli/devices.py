@@ -9,11 +9,10 @@ from attrs import asdict, field, frozen
 
 from callboard.actors.drivers.abilities import DRIVERS
 from callboard.cli.application import output, verb
-from callboard.cli.cluster_options import cluster_options, cluster_refusal
+from callboard.cli.cluster_options import cluster_options, refusing
 from callboard.cli.inputs import devices_file
 from callboard.cli.options import DEVICES
 from callboard.cli.output import Output, plain, refusal
-from callboard.cluster.errors import ClusterError
 from callboard.definition import Device, DevicesFile
 from callboard.definition.interfaces import Interface
 from callboard.definition.links import Link
@@ -71,10 +70,8 @@ def command(
 def _fleet(access: "Access", said: Output) -> int:
     from callboard.cli.fleet import show_fleet
 
-    try:
+    with refusing():
         show_fleet(access, said)
-    except ClusterError as error:
-        raise cluster_refusal(error) from error
     return 0
 
 

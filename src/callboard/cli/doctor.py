@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -123,6 +124,7 @@ async def _examine(devices: str | None, access: "Access | None") -> list[Check]:
         *await _switches(devices),
         *_nats(),
         *await _cluster(access),
+        await _coordinator(),
     ]
 
 
@@ -195,13 +197,13 @@ async def _cluster(access: "Access | None") -> list[Check]:
         return []
     name = "cluster"
     try:
-        from callboard.cluster.connection import answered, connect
+        from callboard.cluster.connection import connect
         from callboard.cluster.fleet import Fleet
 
         about = "callboard doctor"
         async with connect(access, name=about, note=lambda _line: None, make=False) as cluster:
             fleet = Fleet(cluster)
-            await answered(cluster, fleet.look())
+            await cluster.answered(fleet.look())
             server = cluster.nc.connected_server_version
             leading = sum(each.leads for each in fleet.registrations)
     except ClusterError as error:
@@ -213,6 +215,28 @@ async def _cluster(access: "Access | None") -> list[Check]:
         return [Check(name, True, detail)]
     cure = f"callboard worker --nats {access.shown}"
     return [Check(name, False, f"{detail}; nobody leads groups", cure)]
+
+
+async def _coordinator() -> Check:
+    """Whether LAVA's dispatchers are served here, or could be."""
+    from callboard.coordinator.errors import CoordinatorError
+    from callboard.coordinator.inquiry import state
+    from callboard.coordinator.lava_file import read_lava_file
+    from callboard.coordinator.settings import default_socket
+
+    name = "LAVA coordinator"
+    socket = Path(os.environ.get("CALLBOARD_COORDINATOR_SOCKET") or default_socket())
+    try:
+        read_lava_file()
+        groups = (await state(socket)).groups.values()
+    except CoordinatorError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Check(name, True, "can run here, and doesn't")
+        where = f"{error.place}: " if error.place else ""
+        return Check(name, False, f"{where}{error.text}", error.cure)
+    hanging = sum(any(wait.hangs for wait in group.waits) for group in groups)
+    detail = f"runs; groups: {len(groups)}, of which hang: {hanging}"
+    return Check(name, not hanging, detail, "callboard coordinator status" if hanging else None)
 
 
 async def _switches(devices: str | None) -> list[Check]:

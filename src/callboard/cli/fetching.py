@@ -4,37 +4,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
-import click
 
-from callboard.cli.options import Seconds
+from callboard.cli.options import flag, seconds
 from callboard.cli.output import Output, Refusal
 from callboard.definition import Definition
 from callboard.sources import Policy, SourcesFailed, fetch
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_ALLOW_LOCAL = click.option(
-    "--allow-local",
-    is_flag=True,
-    envvar="CALLBOARD_ALLOW_LOCAL",
-    help="Let definitions name files of this machine outside of their own folder.",
+_ALLOW_LOCAL = flag(
+    "allow-local", "Let definitions name files of this machine outside of their own folder."
 )
-_FETCH_TIMEOUT = click.option(
-    "--fetch-timeout",
-    type=Seconds(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    metavar="S",
-    envvar="CALLBOARD_FETCH_TIMEOUT",
-    help="Seconds that fetching one repository or archive may take.",
+_FETCH_TIMEOUT = seconds(
+    "fetch-timeout", "Seconds that fetching one repository or archive may take.", 120.0, more=True
 )
-
-NO_FETCH = click.option(
-    "--no-fetch",
-    is_flag=True,
-    envvar="CALLBOARD_NO_FETCH",
-    help="Leave out test definitions that would have to be fetched.",
-)
+NO_FETCH = flag("no-fetch", "Leave out test definitions that would have to be fetched.")
 
 
 def fetching(function: F) -> F:

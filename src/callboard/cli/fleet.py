@@ -1,12 +1,12 @@
 """The devices of a cluster: who offers them, and which group has which."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from callboard.cli.output import Output, plain
 
@@ -60,14 +60,14 @@ def show_fleet(access: "Access", said: Output) -> None:
 
 
 async def _found(access: "Access", said: Output) -> "tuple[tuple[Registration, ...], Table]":
-    from callboard.cluster.connection import answered, connect
+    from callboard.cluster.connection import connect
     from callboard.cluster.fleet import Fleet
     from callboard.cluster.shared_table import read_table
 
     async with connect(access, name="callboard devices", note=said.note, make=False) as cluster:
         fleet = Fleet(cluster)
-        await answered(cluster, fleet.look())
-        return fleet.registrations, await answered(cluster, read_table(cluster))
+        await cluster.answered(fleet.look())
+        return fleet.registrations, await cluster.answered(read_table(cluster))
 
 
 def _rows(workers: "tuple[Registration, ...]", table: "Table") -> Iterator[_Row]:
@@ -103,17 +103,51 @@ def _worker(worker: "Registration") -> Mapping[str, object]:
     return {name: getattr(worker, name) for name in names}
 
 
+def _alike(rows: list[_Row]) -> Iterator[tuple[_Row, list[str]]]:
+    """One of the devices that differ in nothing but their names and jobs, and all their names."""
+    alike: dict[_Row, list[str]] = {}
+    for each in rows:
+        alike.setdefault(evolve(each, name="", jobs=()), []).append(each.name)
+    yield from alike.items()
+
+
+def ranges(names: Iterable[str]) -> str:
+    """Names in few words: of those numbered one after the other the first, and the last number."""
+    runs: list[list[str]] = []
+    for name in names:
+        if runs and name == _next(runs[-1][-1]):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(
+        each[0] if len(each) == 1 else f"{each[0]}..{_number(each[-1])}" for each in runs
+    )
+
+
+def _number(name: str) -> str:
+    return name[len(name.rstrip("0123456789")) :]
+
+
+def _next(name: str) -> str | None:
+    """The name with the next number; None for one without."""
+    if not (number := _number(name)):
+        return None
+    return name.removesuffix(number) + str(int(number) + 1).zfill(len(number))
+
+
 def _print(rows: list[_Row], workers: "tuple[Registration, ...]", said: Output) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("worker", "device", "type", "driver", "tags", "state", "group"):
-        table.add_column(name, overflow="fold")
-    for each in rows:
+    for name in ("worker", "device", "count", "type", "driver", "tags", "state", "group"):
+        justify: Literal["left", "right"] = "right" if name == "count" else "left"
+        table.add_column(name, overflow="fold", justify=justify)
+    for each, names in _alike(rows):
         kind = each.type or ("any" if each.state != "lost" else "-")
         tags, group = ", ".join(each.tags) or "-", (each.group or "-")[:_ID_CHARACTERS]
-        cells = (each.worker, each.name, kind, each.driver, tags, each.state, group)
+        count = f"{len(names):,}"
+        cells = (each.worker, ranges(names), count, kind, each.driver, tags, each.state, group)
         table.add_row(*(Text(plain(cell)) for cell in cells))
     said.table(table)
     for worker in workers:

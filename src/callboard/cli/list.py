@@ -52,11 +52,13 @@ def command(
 async def _groups(
     access: "Access", said: Output
 ) -> tuple[Mapping[str, "GroupRecord"], Mapping[str, str]]:
-    """All groups, and what those wait for that have no devices yet."""
+    """All groups, and what those wait for that have no devices yet, or whose workers are silent."""
     async with visiting(access, said.note) as client:
         known = await client.groups()
         queued = [group for group, record in known.items() if _state(record) == "queued"]
-        return known, await client.why_queued(*queued)
+        running = [group for group, record in known.items() if record.state == "running"]
+        waits = await client.why_queued(*queued)
+        return known, waits | await client.why_stalled(*running)
 
 
 def _length(groups: Mapping[str, object]) -> int:

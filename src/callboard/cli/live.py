@@ -35,6 +35,7 @@ from callboard.events import (
 from callboard.report.links import links_text
 from callboard.report.text import printable
 
+_COORDINATOR = "/group/coordinator"
 _REFRESH_S = 0.125
 _NARROW = 70
 
@@ -193,6 +194,8 @@ class Board:
             self.note(f"{event.body.job}: {event.body.text}")
         elif isinstance(event.body, LinksChanged) and event.body.change != "set":
             self.note(links_text(event.body))
+        elif isinstance(event.body, Message) and event.actor == _COORDINATOR:
+            self.note(event.body.text)
 
     @contextmanager
     def shown(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """`callboard run`: executes a group on this machine, or on a cluster."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from callboard.actors.support import problems
 from callboard.cli.application import output, verb
+from callboard.cli.bridge_options import Bridged, bridge_options
 from callboard.cli.cluster_options import SHORT, cluster_options
 from callboard.cli.clustered import checked, running
 from callboard.cli.execution import Course, Execution
@@ -25,6 +26,7 @@ from callboard.cli.run_directory import run_directory
 from callboard.cli.starting import starting
 from callboard.cluster.errors import Left
 from callboard.cluster.records import Settings
+from callboard.coordinator.joining import Joining
 from callboard.definition import Definition
 from callboard.elsewhere import Order
 from callboard.live import LiveGroup
@@ -55,12 +57,7 @@ if TYPE_CHECKING:
     envvar="CALLBOARD_RUN_FAULTS",
     help="What befalls the links between the nodes.",
 )
-@click.option(
-    "--coordinator",
-    metavar="URL",
-    envvar="CALLBOARD_COORDINATOR",
-    help="Use that coordinator; not supported yet.",
-)
+@bridge_options
 @cluster_options
 def command(
     file: str,
@@ -77,7 +74,7 @@ def command(
     fetch_timeout: float,
     network: Literal["host", "group"] | None,
     faults: str | None,
-    coordinator: str | None,
+    bridged: Bridged | None,
     access: "Access | None",
     json: bool,
     quiet: bool,
@@ -91,11 +88,19 @@ def command(
     4 it can't finish, nothing was started; 130 interrupted.
     """
     said = output(json, quiet, verbose, color)
-    if coordinator is not None:
-        raise refusal("CB101", "--coordinator is not supported yet", "run without it")
     if access is not None:
-        _refuse_on_cluster({"--network group": network == "group", "--faults": faults is not None})
+        _refuse_on_cluster(
+            {
+                "--network group": network == "group",
+                "--faults": faults is not None,
+                "--coordinator": bridged is not None,
+            }
+        )
+    if bridged is not None and faults is not None:
+        text = "--faults can't be combined with --coordinator: it needs the whole group"
+        raise refusal("CB295", text, "leave one of them out")
     found, _ = definition(file, said, strict=strict)
+    joining, roles = bridged.join(found) if bridged is not None else (None, None)
     setup = Setup(
         devices=devices_file(devices, said) if access is None else None,
         first_id=first_id,
@@ -107,6 +112,8 @@ def command(
         check=not no_check,
         network=network,
         mishaps=None if faults is None else mishaps(faults, found),
+        joining=joining,
+        roles=roles,
     )
     output_file = Path(junit) if junit else None
     if access is not None:
@@ -114,7 +121,8 @@ def command(
         _warn(setup, said, "the workers' machines themselves and can change them")
         return _run_elsewhere(access, found, setup, directory, output_file, said)
     kind, thrown_away = setup.network, setup.sandbox
-    errors = problems(found, setup.devices, strict=strict, network=kind, sandbox=thrown_away)
+    here = setup.part(found)
+    errors = problems(here, setup.devices, strict=strict, network=kind, sandbox=thrown_away)
     if errors:
         raise Refusal(*errors)
     _warn(setup, said, "this machine itself and can change it")
@@ -126,6 +134,8 @@ def _run_here(
 ) -> int:
     with run_directory(directory, found.job_name) as where:
         shown = view(said)
+        if setup.joining is not None and not said.quiet:
+            _tell(setup.joining, shown.note)
         opened = open_group(
             found,
             evolve(setup, directory=where),
@@ -193,6 +203,12 @@ def _refuse_on_cluster(given: dict[str, bool]) -> None:
             )
             text = f"{option} can't be combined with --nats: {what}"
             raise refusal("CB277", text, "leave one of them out; $CALLBOARD_NATS is a --nats, too")
+
+
+def _tell(joining: Joining, note: Callable[[str], None]) -> None:
+    """How others get into the group, and what is not done for it."""
+    note(f"joining the group {joining.group} of {joining.size} nodes at {joining.address}")
+    note("what others do there isn't known, so that no wait is given up before its limit")
 
 
 def _warn(setup: Setup, said: Output, where: str) -> None:

@@ -11,6 +11,7 @@ from callboard.cli.application import output, verb
 from callboard.cli.fetching import fetched, fetching
 from callboard.cli.gate import refused
 from callboard.cli.inputs import definition
+from callboard.cli.options import file, flag
 from callboard.cli.output import Output, Refusal, refusal
 from callboard.cli.rehearsal import Replay
 from callboard.cli.scenario import Hearing, is_scenario, refuse_unfit
@@ -45,22 +46,8 @@ from callboard.sources import Policy
 @click.option(
     "--scale", metavar="ROLE=N", multiple=True, help="Give a role N nodes; can be repeated."
 )
-@click.option(
-    "--model",
-    "model_file",
-    metavar="FILE",
-    type=click.Path(),
-    envvar="CALLBOARD_MODEL",
-    help="How long things take, and how they end.",
-)
-@click.option(
-    "--faults",
-    "faults_file",
-    metavar="FILE",
-    type=click.Path(),
-    envvar="CALLBOARD_FAULTS",
-    help="What goes wrong.",
-)
+@file("model", "How long things take, and how they end.", "model_file")
+@file("faults", "What goes wrong.", "faults_file")
 @click.option(
     "--replay",
     metavar="RUN_DIR",
@@ -73,12 +60,7 @@ from callboard.sources import Policy
 )
 @click.option("--verify", "verifies", is_flag=True, help="Prove that nothing but the seed decides.")
 @click.option("--trace", metavar="FILE", type=click.Path(), help="Where to write the event log.")
-@click.option(
-    "--no-check",
-    is_flag=True,
-    envvar="CALLBOARD_NO_CHECK",
-    help="Rehearse it even if the check has found that it can't finish.",
-)
+@flag("no-check", "Rehearse it even if the check has found that it can't finish.")
 @click.option(
     "--semantics",
     type=click.Choice(get_args(Semantics)),

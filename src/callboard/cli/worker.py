@@ -9,9 +9,14 @@ import anyio
 import click
 
 from callboard.cli.application import output, verb
-from callboard.cli.cluster_options import cluster_options, cluster_refusal, named
+from callboard.cli.cluster_options import (
+    cluster_options,
+    cluster_refusal,
+    credentials_of,
+    named,
+)
 from callboard.cli.inputs import devices_file
-from callboard.cli.options import DEVICES
+from callboard.cli.options import DEVICES, Whole
 from callboard.cli.output import Output, plain, refusal
 from callboard.cluster.errors import ClusterError
 
@@ -27,7 +32,8 @@ _NODES = 8
 @DEVICES
 @click.option(
     "--nodes",
-    type=click.IntRange(0, 1000),
+    type=Whole(0, 1000),
+    metavar="N",
     envvar="CALLBOARD_NODES",
     help=f"How many throw-away nodes to offer without a devices file.  [default: {_NODES}]",
 )
@@ -88,15 +94,11 @@ def command(
 
 def _who(access: "Access", name: str | None, *, lead: bool, said: Output) -> tuple[str, bool]:
     """The worker's name and whether it leads: its credentials say so, where it has any."""
-    from callboard.cluster.identity import Identity, read_identity
     from callboard.cluster.worker import default_name
 
-    found = read_identity(access.creds) if access.creds else Identity()
+    found = credentials_of(access, "worker", "leader")
     if found.kind is None:
         return name or default_name(), lead
-    if found.kind == "user":
-        hint = "make some with `callboard cluster accounts DIR --worker NAME`"
-        raise refusal("CB279", f"{access.creds} is for one who submits groups", hint)
     if name not in (None, found.name):
         hint = "leave out --name, or use the credentials of that name"
         raise refusal("CB104", f"the credentials are of {found.name}, not of {name}", hint)

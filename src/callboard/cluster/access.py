@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from callboard.cluster.errors import ClusterError
+from callboard.cluster.errors import BAD_ACCESS, ClusterError
 
 
 @frozen
@@ -48,7 +48,7 @@ class Access:
     def check(self) -> None:
         """Raise ClusterError when this can't be right, before anything is tried."""
         if not self.urls:
-            raise ClusterError("CB270", "no address of a NATS server", _FORM)
+            raise ClusterError(BAD_ACCESS, "no address of a NATS server", _FORM)
         for each in self.urls:
             _check_url(each)
         for path, what in ((self.creds, "credentials file"), (self.ca, "certificates")):
@@ -56,7 +56,7 @@ class Access:
         for path, what in ((self.cert, "our certificate"), (self.key, "our key")):
             _check_file(path, what)
         if self.key is not None and self.cert is None:
-            raise ClusterError("CB270", "a key without its certificate", "add --tls-cert FILE")
+            raise ClusterError(BAD_ACCESS, "a key without its certificate", "add --tls-cert FILE")
 
     def tls(self) -> ssl.SSLContext | None:
         """How TLS is done; raises ClusterError for certificates that can't be used."""
@@ -85,7 +85,7 @@ def _check_url(url: str) -> None:
     except ValueError:
         fits = False
     if not fits:
-        raise ClusterError("CB270", f"{_shown(url)!r} is no address of a NATS server", _FORM)
+        raise ClusterError(BAD_ACCESS, f"{_shown(url)!r} is no address of a NATS server", _FORM)
 
 
 def _check_file(path: Path | None, what: str) -> None:
@@ -95,7 +95,8 @@ def _check_file(path: Path | None, what: str) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
-        raise ClusterError("CB270", f"{path} ({what}) can't be read: {error.strerror}") from error
+        text = f"{path} ({what}) can't be read: {error.strerror}"
+        raise ClusterError(BAD_ACCESS, text) from error
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def _pem(*files: Path | None) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) else None
         names = " with ".join(str(each) for each in files if each is not None)
         text = f"{names or 'the certificates of the system'} can't be used: {reason or error}"
-        raise ClusterError("CB270", text, "certificates and keys are PEM files") from error
+        raise ClusterError(BAD_ACCESS, text, "certificates and keys are PEM files") from error
 
 
 def _no_password() -> str:

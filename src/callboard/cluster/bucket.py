@@ -2,8 +2,12 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
 
 import anyio
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import Header
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KV_DEL, KV_OP, KeyValue
@@ -16,6 +20,9 @@ _LONGEST_PAUSE_S = 0.5
 
 
 _MARK_S = 1.0
+
+_SILENCE_S = 1.0
+"""Seconds without one more entry after which those that are left are asked for one by one."""
 
 
 class Bucket(KeyValue):
@@ -33,6 +40,47 @@ class Bucket(KeyValue):
         """
         headers = {KV_OP: KV_DEL, Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value: str(last)}
         await self._js.publish(f"{self._pre}{key}", headers=headers, msg_ttl=_MARK_S)
+
+    async def entries(self) -> dict[str, "Written"]:
+        """All entries as they are now, by their keys.
+
+        A watch tells all of them, but not reliably when that was all: the library takes the
+        server's count for it, which is of no use while others write.
+
+        Raises:
+            nats.errors.Error: The servers don't answer, or refuse.
+        """
+        info = await self._js.stream_info(self._stream, subjects_filter=f"{self._pre}>")
+        left = {each.removeprefix(self._pre) for each in info.state.subjects or {}}
+        found: dict[str, Written] = {}
+        watcher = await self.watchall()
+        try:
+            while left:
+                entry = await watcher.updates(timeout=_SILENCE_S)  # type: ignore[no-untyped-call]
+                if entry is not None:
+                    left.discard(entry.key)
+                    found[entry.key] = Written(entry.value, entry.created)
+        except NatsTimeoutError:
+            pass  # the others are gone, or late
+        finally:
+            await watcher.stop()  # type: ignore[no-untyped-call]
+        for key in left:
+            with suppress(KeyNotFoundError):
+                entry = await self.get(key, validate_keys=False)
+                found[key] = Written(entry.value or b"", None)
+        return {key: entry for key, entry in found.items() if entry.data}
+
+
+class Written(NamedTuple):
+    """What stands in an entry.
+
+    Attributes:
+        data: What was written.
+        at: When, by the servers' clock; None for just now.
+    """
+
+    data: bytes
+    at: datetime | None
 
 
 async def change(

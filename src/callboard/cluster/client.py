@@ -9,19 +9,17 @@ from typing import TypeVar
 import anyio
 from anyio.lowlevel import checkpoint
 from attrs import evolve, frozen
-from nats.errors import Error as NatsError
-from nats.errors import MaxPayloadError
-from nats.errors import TimeoutError as NatsTimeoutError
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from callboard.cluster import bundles, subjects
+from callboard.cluster.asking import asked
 from callboard.cluster.bucket import change, take_job_ids
 from callboard.cluster.bundle import pack
 from callboard.cluster.connection import Cluster
 from callboard.cluster.entries import is_entry
-from callboard.cluster.errors import CLUSTER_MADE, NO_CLUSTER, ClusterError
+from callboard.cluster.errors import ClusterError
+from callboard.cluster.hearing import Heard, heard, silence
 from callboard.cluster.history import read
-from callboard.cluster.log import NO_STREAM, ROOM, is_full
 from callboard.cluster.records import (
     NAME,
     GroupRecord,
@@ -32,24 +30,18 @@ from callboard.cluster.records import (
     decode,
     encode,
     read_group,
-    read_registration,
 )
-from callboard.cluster.refusals import too_large
 from callboard.cluster.shared_table import KEY
-from callboard.cluster.stores import stream_of
 from callboard.cluster.table import busy, describe, hopeless, needs_of
 from callboard.definition.model import Definition
 from callboard.definition.split import split
-from callboard.events import Event, LogError, RunEnded
+from callboard.events import Event, JobEnded, LogError, RunEnded
 from callboard.events import decode as decode_event
 
 T = TypeVar("T")
 
 NO_GROUP = "CB276"
 
-_TRIES = 3
-_SILENCE_S = 1.0
-"""Seconds without one more entry after which those that are left are asked for one by one."""
 _LEAVE_S = 3.0
 """How long it may take to take back what was just submitted."""
 _MOST_NAMES = 5
@@ -142,8 +134,8 @@ class Client:
 
     async def groups(self) -> dict[str, GroupRecord]:
         """All groups that the cluster still knows, by their ids."""
-        found = await self._asked(lambda: self._entries(subjects.GROUPS))
-        records = ((group, read_group(group, data)) for group, data in found.items())
+        found = await self._asked(self._groups.entries)
+        records = ((group, read_group(group, data)) for group, (data, _) in found.items())
         return {group: record for group, record in records if record is not None}
 
     async def record(self, group: str) -> GroupRecord:
@@ -152,9 +144,7 @@ class Client:
 
     async def fleet(self) -> tuple[Registration, ...]:
         """The workers that live."""
-        found = await self._asked(lambda: self._entries(subjects.WORKERS))
-        entries = (read_registration(name, data) for name, data in sorted(found.items()))
-        return tuple(entry for entry in entries if entry is not None)
+        return tuple(each.worker for each in (await self._heard()).values())
 
     async def cancel(self, group: str, reason: str) -> GroupRecord:
         """Ask whoever leads a group to end it in order; does nothing if it has ended.
@@ -206,14 +196,43 @@ class Client:
             return {}
         fleet = await self.fleet()
         if not any(each.leads and not each.draining for each in fleet):
-            text = f"no worker that leads groups is there; waiting for {_WORKER}"
-            return dict.fromkeys(groups, text)
-        data = await self._asked(self._read_table)
-        table = decode(data, Table) if data else Table()
+            return dict.fromkeys(groups, _NO_LEADER)
+        table = await self._given()
         said = dict.fromkeys(groups, "waiting for a worker to take it up")
         return said | {
             each.group: _wait(each, table, fleet) for each in table.waiting if each.group in said
         }
+
+    async def why_stalled(self, *groups: str) -> dict[str, str]:
+        """What those of these groups, which have devices, wait for that isn't there, in words."""
+        if not groups:
+            return {}
+        workers = await self._heard()
+        if not any(each.worker.leads for each in workers.values()):
+            return dict.fromkeys(groups, _NO_LEADER)
+        table, lease_s = await self._given(), self._cluster.lease_s
+        said: dict[str, str] = {}
+        for group in groups:
+            seats = table.granted.get(group, {})
+            silent = {job: silence(seat, workers, lease_s) for job, seat in seats.items()}
+            if any(silent.values()):
+                ended = await self._ended(group)
+                awaited = {text for job, text in silent.items() if text and job not in ended}
+                if awaited:
+                    said[group] = f"waiting for {', '.join(sorted(awaited))}"
+        return said
+
+    async def _ended(self, group: str) -> set[int]:
+        """The jobs of a group that have ended."""
+        async with aclosing(self.events(group, follow=False)) as events:
+            return {each.body.job async for each in events if isinstance(each.body, JobEnded)}
+
+    async def _heard(self) -> dict[str, Heard]:
+        return heard(await self._asked(self._workers.entries))
+
+    async def _given(self) -> Table:
+        data = await self._asked(self._read_table)
+        return decode(data, Table) if data else Table()
 
     async def _knows(self, group: str) -> bool:
         try:
@@ -242,69 +261,11 @@ class Client:
         except KeyNotFoundError:
             return None
 
-    async def _entries(self, bucket: str) -> dict[str, bytes]:
-        """All entries of a bucket, as they are now.
-
-        A watch tells all of them, but not reliably when that was all: the library takes the
-        server's count for it, which is of no use while others write.
-        """
-        before, stream = f"$KV.{bucket}.", stream_of(bucket)
-        info = await self._cluster.js.stream_info(stream, subjects_filter=f"{before}>")
-        left = {each.removeprefix(before) for each in info.state.subjects or {}}
-        found: dict[str, bytes] = {}
-        watcher = await self._cluster.bucket(bucket).watchall()
-        try:
-            while left:
-                entry = await watcher.updates(timeout=_SILENCE_S)  # type: ignore[no-untyped-call]
-                if entry is not None:
-                    left.discard(entry.key)
-                    found[entry.key] = entry.value
-        except NatsTimeoutError:
-            pass  # the others are gone, or late
-        finally:
-            await watcher.stop()  # type: ignore[no-untyped-call]
-        for key in left:
-            with suppress(KeyNotFoundError):
-                entry = await self._cluster.bucket(bucket).get(key, validate_keys=False)
-                found[key] = entry.value or b""
-        return {key: value for key, value in found.items() if value}
-
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The servers' answer; asked again when they were away meanwhile."""
-        tries = 0
-        while True:
-            await self._cluster.wait_connected()
-            self._cluster.denied = None
-            try:
-                return await ask()
-            except NatsError as error:
-                if self._cluster.denied is not None:  # what is forbidden is never answered
-                    raise self._cluster.denied from error
-                tries += self._cluster.connected
-                if (said := _refused(error, self._cluster)) is not None:
-                    raise said from error
-                if tries >= _TRIES:
-                    where = self._cluster.access.shown
-                    text = f"NATS does not answer at {where}: {error}"
-                    raise ClusterError("CB270", text, "see the log of the NATS server") from error
+        return await asked(self._cluster, ask)
 
 
-_WORKER = "`callboard worker --nats URL`"
-
-
-def _refused(error: NatsError, cluster: Cluster) -> ClusterError | None:
-    """What the servers say no to; None when they may say yes the next time."""
-    match error:
-        case MaxPayloadError():
-            return too_large(cluster.limit_bytes + 1, cluster.limit_bytes)
-        case APIError() if is_full(error):
-            text = f"the servers have no room for it: {error.description}"
-            return ClusterError("CB274", text, ROOM)
-        case NotFoundError() if error.err_code == NO_STREAM:
-            text = "the servers don't have what a cluster keeps there"
-            return ClusterError(NO_CLUSTER, text, CLUSTER_MADE)
-        case _:
-            return None
+_NO_LEADER = "no worker that leads groups is there; waiting for `callboard worker --nats URL`"
 
 
 def _unknown(group: str) -> ClusterError:

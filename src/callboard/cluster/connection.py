@@ -8,54 +8,40 @@ import asyncio
 import logging
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import anyio
 from attrs import define, field
 
-from callboard.cluster import subjects
 from callboard.cluster.access import Access
 from callboard.cluster.alongside import alongside
-from callboard.cluster.errors import CLUSTER_MADE, NO_CLUSTER, ClusterError, fault, no_client
+from callboard.cluster.errors import ClusterError, fault, no_client
 from callboard.cluster.server import OLDEST
 
 try:
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
     from nats.errors import Error, SecureConnWantedError
     from nats.js import JetStreamContext
-    from nats.js.errors import (
-        APIError,
-        NoStreamResponseError,
-        NotFoundError,
-        ServiceUnavailableError,
-    )
 except ImportError as missing:
     raise no_client(missing) from None
 
 from callboard.cluster.bucket import Bucket  # these need the client
+from callboard.cluster.denial import denied, is_denial
+from callboard.cluster.founding import look
 from callboard.cluster.identity import Identity, read_identity
 from callboard.cluster.refusals import (
-    denied,
+    Silent,
     no_jetstream,
     reason_of,
-    refused,
     too_large,
+    too_old,
     unknown_client,
     unreachable,
 )
-from callboard.cluster.stores import (
-    LEASE_S,
-    RETENTION_S,
-    protocol_of,
-    retention_of,
-    stores,
-    stream_of,
-)
-
-if TYPE_CHECKING:
-    from nats.js.api import StreamInfo
+from callboard.cluster.stores import LEASE_S, RETENTION_S, stream_of
 
 T = TypeVar("T")
 
@@ -70,8 +56,19 @@ _PING_S = 3
 
 _CLOSE_S = 2.0
 
+_OTHERS_S = 1.0
+"""How long those are still waited for whose requests may be allowed, when one is forbidden."""
+
 _MOST_SAID = 1000
 """How many different lines are said once: some are on what others write, who may never stop."""
+
+
+@define(eq=False)
+class _Asker:
+    """Somebody who waits for an answer, and what was forbidden meanwhile."""
+
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope)
+    denied: ClusterError | None = None
 
 
 @define(eq=False)
@@ -82,23 +79,23 @@ class Cluster:
         nc: The connection.
         js: JetStream on it.
         access: How it was reached.
+        identity: Who we are there.
         note: Takes a line for the user, about the connection.
         lease_s: Seconds after which an entry without a heartbeat is gone.
         retention_s: Seconds for which groups and logs are kept.
         connected: Whether the servers can be reached now, as far as we know.
         since_s: When that last changed, by the event loop's clock.
-        denied: What the servers' permissions have last forbidden.
     """
 
     nc: Client
     js: JetStreamContext
     access: Access
+    identity: Identity
     note: Callable[[str], None]
     lease_s: float = LEASE_S
     retention_s: float = RETENTION_S
     connected: bool = True
     since_s: float = field(factory=anyio.current_time)
-    denied: ClusterError | None = None
     _listeners: list[Callable[[bool], None]] = field(factory=list[Callable[[bool], None]])
     _here: dict[str, Callable[[str, bytes], None]] = field(
         factory=dict[str, Callable[[str, bytes], None]]
@@ -106,6 +103,7 @@ class Cluster:
     _outgoing: deque[tuple[str, bytes]] = field(factory=deque[tuple[str, bytes]])
     _posted: anyio.Event = field(factory=anyio.Event)
     _said: set[str] = field(factory=set[str])
+    _askers: "set[_Asker]" = field(factory=set["_Asker"])
     _leaving: bool = False
 
     @property
@@ -150,6 +148,29 @@ class Cluster:
             if self._here.get(subject) is call:
                 del self._here[subject]
 
+    @asynccontextmanager
+    async def taking(
+        self, subject: str, take: Callable[[str, bytes], None], here: str
+    ) -> AsyncIterator[None]:
+        """Take what comes to a subject while the context is open.
+
+        Args:
+            subject: The subject.
+            take: Called with subject and data of each message, in order.
+            here: The part of it that is from this process, see `here`.
+        """
+
+        async def arrive(message: Msg) -> None:
+            take(message.subject, message.data)
+
+        subscription = await self.nc.subscribe(subject, cb=arrive)
+        try:
+            with self.here(here, take):
+                yield
+        finally:
+            with anyio.CancelScope(shield=True), suppress(Error):
+                await subscription.unsubscribe()
+
     def post(self, subject: str, data: bytes) -> None:
         """Publish soon and in order, without waiting for anything.
 
@@ -174,6 +195,13 @@ class Cluster:
             call(subject, data)
         except Exception as error:  # as one of what takes what comes from a server
             self.say_once(fault(error))
+
+    async def ask(self, subject: str, data: bytes) -> bytes | None:
+        """The answer of whoever answers on a subject; None when nobody does within a lease."""
+        try:
+            return (await self.nc.request(subject, data, timeout=self.lease_s)).data
+        except (Error, OSError):
+            return None
 
     async def wait_connected(self) -> None:
         """Return as soon as the servers can be reached."""
@@ -200,6 +228,45 @@ class Cluster:
             while self._outgoing:
                 with suppress(Error):  # full, or closed
                     await self.nc.publish(*self._outgoing.popleft())
+
+    async def permitted(self, request: Awaitable[T]) -> T:
+        """The answer to a request that the servers may forbid.
+
+        What is forbidden is never answered; what comes instead is an error of the connection.
+
+        Raises:
+            ClusterError: It is forbidden.
+            nats.errors.Error: Whatever the request raises.
+        """
+        asker = _Asker()
+        self._askers.add(asker)
+        try:
+            with asker.scope:
+                answer = await request
+                if asker.denied is not None:  # something else was
+                    self.say_once(asker.denied.text)
+                return answer
+        except Error:
+            if asker.denied is None:
+                raise
+        finally:
+            self._askers.remove(asker)
+        assert asker.denied is not None, "else nobody has given the scope an end"
+        raise asker.denied
+
+    async def answered(self, request: Awaitable[T]) -> T:
+        """The answer to a request of JetStream that is not made again.
+
+        Raises:
+            ClusterError: It is forbidden, or JetStream doesn't answer.
+        """
+        try:
+            return await self.permitted(request)
+        except Error as error:
+            if "no responders" in str(error):
+                raise no_jetstream() from error
+            text = f"JetStream does not answer at {self.access.shown}: {reason_of(error)}"
+            raise ClusterError("CB272", text, "see the log of the NATS server") from error
 
     async def hang_up(self) -> None:
         """Close the connection; `connect` does."""
@@ -229,12 +296,18 @@ class Cluster:
         self._posted.set()  # `run` says so
 
     async def _on_error(self, error: Exception) -> None:
-        text = str(error)
-        if "permissions violation" in text.lower():
-            self.denied = denied(text)
-            self.say_once(self.denied.text)
+        if is_denial(str(error)):
+            self._deny(denied(str(error), self.access, self.identity.kind))
         elif not isinstance(error, Error | OSError | EOFError):
             self.say_once(fault(error))  # what takes a message has raised it, and goes on
+
+    def _deny(self, error: ClusterError) -> None:
+        """Tell those who ask; who then gets no answer is whom it was said to."""
+        for asker in self._askers:
+            asker.denied = error
+            asker.scope.deadline = anyio.current_time() + _OTHERS_S
+        if not self._askers:
+            self.say_once(error.text)
 
     def _become(self, *, connected: bool) -> None:
         self.connected = connected
@@ -274,7 +347,7 @@ async def connect(
         note: Takes a line for the user when the servers are away, are back, or refuse something.
         make: Make what the cluster keeps on the servers where it is missing, unless the
             credentials are of a member who may not.
-        init: Be content with a server that has no cluster yet, see `ensure`.
+        init: Be content with a server that has no cluster yet, see `founding`.
 
     Raises:
         ClusterError: There is no server, it lets us in not at all or not as far as needed, it is
@@ -288,50 +361,18 @@ async def connect(
     logging.getLogger("asyncio").addFilter(_is_for_users)
     client = _Client()
     js = client.jetstream(timeout=_FIRST_S, prefix=identity.api)
-    cluster = Cluster(client, js, access, note)
+    cluster = Cluster(client, js, access, identity, note)
     try:
-        await _dial(cluster, name, identity.inbox)
-        _check_version(cluster)
+        await _dial(cluster, name)
         if not init:
-            await _look(cluster, make=make)
+            cluster.lease_s, cluster.retention_s = await look(cluster, make=make)
         async with alongside(cluster.run):
             yield cluster
     finally:
         await cluster.hang_up()
 
 
-async def ensure(
-    js: JetStreamContext,
-    lease_s: float = LEASE_S,
-    retention_s: float = RETENTION_S,
-    replicas: int = 1,
-) -> list[str]:
-    """Make the stream, buckets and object store of a cluster where they are missing.
-
-    What is there stays as it is, also where its lease is another.
-
-    Returns:
-        The names of the streams that were made.
-
-    Raises:
-        ClusterError: They can't be made, or are of another version of callboard.
-    """
-    made: list[str] = []
-    for config in stores(lease_s, retention_s, replicas):
-        name = str(config.name)
-        found = await _info(js, name)
-        if found is not None:
-            _check_protocol(found)
-            continue
-        try:
-            await js.add_stream(config)
-        except APIError as error:
-            raise refused(error, name) from error
-        made.append(name)
-    return made
-
-
-async def _dial(cluster: Cluster, name: str, inbox: str) -> None:
+async def _dial(cluster: Cluster, name: str) -> None:
     access, client = cluster.access, cluster.nc
     assert isinstance(client, _Client)
     client.encrypted = access.encrypted
@@ -355,15 +396,21 @@ async def _dial(cluster: Cluster, name: str, inbox: str) -> None:
             connect_timeout=int(_FIRST_S),
             ping_interval=_PING_S,
             user_credentials=str(access.creds) if access.creds else None,
-            inbox_prefix=inbox,
+            inbox_prefix=cluster.identity.inbox,
             tls=context,
         )
     except (OSError, Error, TimeoutError, ValueError) as error:
         reason = reasons[-1] if reasons else error
+        if isinstance(error, TimeoutError) and not client._server_info:  # noqa: SLF001
+            reason = Silent()  # somebody listens, for there was a connection
         untrusted = isinstance(reason, ssl.SSLCertVerificationError)
         if client._server_info.get("tls_verify") and not untrusted:  # noqa: SLF001 - its first line
             raise unknown_client(access) from error
         raise unreachable(access, reason) from error
+    version = client.connected_server_version
+    found = f"{version.major}.{version.minor}.{version.patch}"
+    if (version.major, version.minor) < OLDEST:
+        raise too_old(access, found, OLDEST)
     # The first connection is made or not; from now on it is come back to for ever.
     client.options |= {
         "allow_reconnect": True,
@@ -372,89 +419,6 @@ async def _dial(cluster: Cluster, name: str, inbox: str) -> None:
     }
     client._error_cb = cluster._on_error  # noqa: SLF001 - not to be set otherwise after connect
     cluster.since_s = anyio.current_time()
-
-
-def _check_version(cluster: Cluster) -> None:
-    version = cluster.nc.connected_server_version
-    if (version.major, version.minor) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        text = f"the NATS server at {cluster.access.shown} is too old ({version.major}."
-        text += f"{version.minor}.{version.patch}); callboard needs {wanted} or later"
-        raise ClusterError("CB272", text, "update it, or start one with `callboard cluster dev`")
-
-
-async def _look(cluster: Cluster, *, make: bool) -> None:
-    """Find out which cluster is on the server."""
-    stream = stream_of(subjects.WORKERS)
-    found = await answered(cluster, _info(cluster.js, stream))
-    if found is None:
-        if not make:
-            text = f"there is no callboard cluster on the NATS server at {cluster.access.shown}"
-            raise ClusterError(NO_CLUSTER, text, CLUSTER_MADE)
-        await answered(cluster, ensure(cluster.js))
-        found = await answered(cluster, _info(cluster.js, stream))
-    assert found is not None
-    _check_protocol(found)
-    cluster.lease_s = found.config.max_age or LEASE_S
-    cluster.retention_s = retention_of(found.config)
-
-
-async def _info(js: JetStreamContext, stream: str) -> "StreamInfo | None":
-    try:
-        return await js.stream_info(stream)
-    except NotFoundError:
-        return None
-    except (ServiceUnavailableError, NoStreamResponseError) as error:
-        raise no_jetstream() from error
-    except APIError as error:
-        raise refused(error, stream) from error
-
-
-async def answered(cluster: Cluster, request: Coroutine[object, object, T]) -> T:
-    """The answer to a request of JetStream, for which nobody else may ask at the same time.
-
-    A request that is forbidden is never answered; what comes instead is an error of the
-    connection.
-
-    Raises:
-        ClusterError: It is forbidden, or JetStream doesn't answer.
-    """
-    forbidden: asyncio.Future[ClusterError] = asyncio.get_running_loop().create_future()
-
-    async def hear(error: Exception) -> None:
-        if "permissions violation" in str(error).lower() and not forbidden.done():
-            forbidden.set_result(denied(str(error)))
-
-    client = cluster.nc
-    before, client._error_cb = client._error_cb, hear  # noqa: SLF001
-    asking = asyncio.create_task(request)
-    try:
-        waiting: set[asyncio.Future[T] | asyncio.Future[ClusterError]] = {asking, forbidden}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
-            raise forbidden.result()
-        return asking.result()
-    except Error as error:
-        if "no responders" in str(error):
-            raise no_jetstream() from error
-        text = f"JetStream does not answer at {cluster.access.shown}: {reason_of(error)}"
-        raise ClusterError("CB272", text, "see the log of the NATS server") from error
-    finally:
-        client._error_cb = before  # noqa: SLF001
-        asking.cancel()
-        forbidden.cancel()
-
-
-def _check_protocol(info: "StreamInfo") -> None:
-    found = protocol_of(info.config)
-    if found == subjects.PROTOCOL:
-        return
-    cure = "run the same version of callboard everywhere, or use another account of the server"
-    if found is None:
-        text = f"the server has a stream {info.config.name} that callboard has not made"
-    else:
-        text = f"the cluster speaks protocol {found}, this callboard {subjects.PROTOCOL}"
-    raise ClusterError("CB271", text, cure)
 
 
 def _is_for_users(record: logging.LogRecord) -> bool:

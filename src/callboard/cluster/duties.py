@@ -1,10 +1,13 @@
 """What a worker does for its cluster: hosts jobs on its devices, and leads groups."""
 
+from functools import partial
+
 import anyio
 
 from callboard.cluster.errors import first
 from callboard.cluster.hosting import Hosting
 from callboard.cluster.leading import Leading
+from callboard.cluster.seated import seated
 from callboard.cluster.worker import Worker
 
 _ENDING = "the worker was told to end its jobs"
@@ -19,7 +22,7 @@ async def serve(worker: Worker) -> None:
 
 
 async def _serve(worker: Worker) -> None:
-    hosting = Hosting(worker)
+    hosting = Hosting(worker, partial(seated, worker))
     leading = Leading(worker) if worker.fleet is not None else None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hosting.serve)

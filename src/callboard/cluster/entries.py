@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from callboard.actors.messages import Interrupt, JobDone
 from callboard.cluster.records import Seat
-from callboard.events import LogError
+from callboard.events import Failure, LogError
 
 _BEGIN = b'{"entry":'
 
@@ -52,13 +52,22 @@ class Allotted:
     seats: Mapping[int, Seat] = field(factory=dict[int, Seat])
 
 
-Entry = Led | Relayed | Requested | Allotted | JobDone | Interrupt
+@frozen
+class GivenUp:
+    """Nothing more is wanted of a worker: what is left of its jobs fails, and it is told so."""
+
+    box: str
+    failure: Failure
+
+
+Entry = Led | Relayed | Requested | Allotted | GivenUp | JobDone | Interrupt
 
 _KINDS: Mapping[str, type[Entry]] = {
     "led": Led,
     "relayed": Relayed,
     "requested": Requested,
     "allotted": Allotted,
+    "given-up": GivenUp,
     "done": JobDone,
     "interrupted": Interrupt,
 }

@@ -9,6 +9,10 @@ CLUSTER_MADE = "`callboard cluster init` makes one, and so does a worker that le
 """The cure for that."""
 
 
+BAD_ACCESS = "CB284"
+"""The code where an address, credentials or certificates can't be right."""
+
+
 class ClusterError(Exception):
     """The cluster can't be used, or not in this way.
 

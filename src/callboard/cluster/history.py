@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
-from attrs import frozen
+from attrs import evolve, frozen
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
@@ -113,6 +113,17 @@ async def take(cluster: Connected, group: str, line: bytes) -> Taken:
             if batch.sequence == term and last_s is not None:
                 pause_s = max(0.0, batch.time_s - last_s)
     return Taken(tuple(history), term, pause_s, writer)
+
+
+async def renew(cluster: Connected, group: str, line: bytes, taken: Taken) -> Taken:
+    """The log under a new term of the same leader, which has written nothing more than `line`.
+
+    Raises:
+        Fenced: Another leader writes the log now.
+        ClusterError: It can't be written; see `LogWriter.run`.
+    """
+    writer = LogWriter(cluster, group, taken.writer.last)
+    return evolve(taken, term=await writer.begin(line), writer=writer)
 
 
 async def batches(

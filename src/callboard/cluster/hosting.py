@@ -1,21 +1,18 @@
 """Jobs of groups on the worker that has their devices.
 
-A group's leader asks a worker to `Employ` its jobs: the worker reserves their devices on this
-machine, makes nodes of them, and an actor for each job, which then speaks with its group as if it
-were there. When the group is over, or no longer wants this worker, it is told to `Dismiss` them.
+A group's leader has a worker `Engage` to stay, and asks it to `Employ` the group's jobs: the worker
+reserves their devices on this machine, makes nodes of them, and an actor for each job, which then
+speaks with its group as if it were there. When the group is over, or no longer wants this worker,
+it is told to `Dismiss` them.
 """
 
 import contextlib
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from callboard.actors.drivers.folder import NodeFolder
 from callboard.actors.drivers.sandboxed import SandboxUnavailable
@@ -27,6 +24,7 @@ from callboard.cluster.bundle import settle, unfold
 from callboard.cluster.crew import Crew, Hire, Wind
 from callboard.cluster.errors import ClusterError, fault, first
 from callboard.cluster.exchange import Exchange
+from callboard.cluster.home import Home
 from callboard.cluster.messages import (
     CONTRACT,
     COORDINATOR,
@@ -38,32 +36,25 @@ from callboard.cluster.messages import (
     Dismiss,
     Employ,
     Employed,
+    Engage,
     FetchPart,
     job_address,
 )
 from callboard.cluster.numbering import base_of
 from callboard.cluster.reporter import Reporter
+from callboard.cluster.seated import Seated
 from callboard.cluster.wire import Codec, WireError
-from callboard.cluster.worker import Worker
-from callboard.definition.devices import Device, DevicesFile, LocalLimits
 from callboard.definition.diagnostics import DefinitionError
-from callboard.definition.lxc_devices import LxcDevice
-from callboard.definition.model import NodeJob, Place
-from callboard.downloads import downloads
+from callboard.definition.model import NodeJob
 from callboard.events import Event, JobEnded
 from callboard.journal import Journal, Mask
 from callboard.networks import NodesUnavailable
-from callboard.nodes import Nodes, Wanted, open_nodes
 from callboard.reservation import QueueTimeout
 from callboard.runtime import Actor, ActorError, ActorSystem, Reply, Request
-from callboard.sources import Policy
-
-RESERVED_S = 60.0
-"""How long a group waits for a device that another callboard of the same machine uses."""
 
 _IDLE_S = 30.0
-"""How long a group is kept of which this worker was told, but for which it was to do nothing."""
-
+"""How long a group is kept of which this worker was told, but for which it was to do nothing; and
+at least how long it stays for one that it was engaged for."""
 
 _PROBLEMS = (
     ActorError,
@@ -79,11 +70,20 @@ _PROBLEMS = (
 """What may go wrong with a group's nodes; anything else is a fault of callboard."""
 
 
-class Hosting:
-    """Everything that a worker hosts."""
+_Asked = Engage | Employ | Dismiss
 
-    def __init__(self, worker: Worker) -> None:
+
+class Hosting:
+    """Everything that a worker hosts.
+
+    Args:
+        worker: The worker.
+        seated: Makes the nodes.
+    """
+
+    def __init__(self, worker: Home, seated: Seated) -> None:
         self._worker = worker
+        self._seated = seated
         self._groups: dict[str, Hosted] = {}
         self._quiet = anyio.Event()
 
@@ -95,26 +95,17 @@ class Hosting:
                 _, name = subjects.sender(subject)
                 group = self._groups.get(name)
                 if group is None:
-                    group = self._groups[name] = Hosted(name, self._worker)
+                    group = self._groups[name] = Hosted(name, self._worker, self._seated)
                     tasks.start_soon(self._host, group)
                 group.arrive(data)
 
-            async def arrive(message: Msg) -> None:
-                take(message.subject, message.data)
-
-            connection = self._worker.cluster.nc
             down = subjects.down(self._worker.name, "*")
-            subscription = await connection.subscribe(down, cb=arrive)
-            try:
-                with self._worker.cluster.here(down, take):
-                    await anyio.sleep_forever()
-            finally:
-                with anyio.CancelScope(shield=True), contextlib.suppress(NatsError):
-                    await subscription.unsubscribe()
+            async with self._worker.cluster.taking(down, take, down):
+                await anyio.sleep_forever()
 
     async def finished(self) -> None:
-        """Wait until no group has jobs here any more."""
-        while any(each.employed for each in self._groups.values()):
+        """Wait until no group has jobs here any more, nor was promised that this worker stays."""
+        while any(each.engaged for each in self._groups.values()):
             await self._quiet.wait()
 
     def end(self, reason: str) -> None:
@@ -133,13 +124,13 @@ class Hosting:
             self._quiet = anyio.Event()
 
 
-class _Door(Actor[Employ | Dismiss]):
+class _Door(Actor[_Asked]):
     """Takes what a leader asks of the worker itself."""
 
-    def __init__(self, take: Callable[[Employ | Dismiss, Reply[Any]], None]) -> None:
+    def __init__(self, take: Callable[[_Asked, Reply[Any]], None]) -> None:
         self._take = take
 
-    async def receive(self, message: Employ | Dismiss) -> None:
+    async def receive(self, message: _Asked) -> None:
         """Answered later by whoever takes it."""
         request: Request[Any] = message
         self._take(message, self.context.defer(request))
@@ -152,9 +143,10 @@ class Hosted:
         name: The group's id.
     """
 
-    def __init__(self, name: str, worker: Worker) -> None:
+    def __init__(self, name: str, worker: Home, seated: Seated) -> None:
         self.name = name
         self._worker = worker
+        self._seated = seated
         own = subjects.up(worker.name, name)
         self._exchange = Exchange(
             worker.name,
@@ -165,6 +157,8 @@ class Hosted:
         )
         self._early: list[bytes] | None = []  # what arrives before somebody is there to take it
         self._heard_s = anyio.current_time()
+        self._engaged = False
+        self._patience = anyio.CancelScope(deadline=self._heard_s + _IDLE_S)
         self._employed: Employed | None = None
         self._askers: list[Reply[Employed]] = []
         self._dismissals: list[Reply[None]] = []
@@ -179,9 +173,9 @@ class Hosted:
         self._employ: Employ | None = None
 
     @property
-    def employed(self) -> bool:
-        """Whether it was to do something here, and isn't over."""
-        return self._employ is not None
+    def engaged(self) -> bool:
+        """Whether it is to do something here, and isn't over."""
+        return self._engaged or self._employ is not None
 
     def arrive(self, data: bytes) -> None:
         """Take a parcel of the leader."""
@@ -217,7 +211,7 @@ class Hosted:
                 self._exchange.arrive(LEADER, data)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._look_for_the_leader)
-                with anyio.move_on_after(_IDLE_S):
+                with self._patience:
                     await self._begun.wait()
                 if self._employ is not None:
                     await self._work(system, self._employ)
@@ -226,8 +220,14 @@ class Hosted:
                 await anyio.lowlevel.checkpoint()  # the answer is on its way
                 tasks.cancel_scope.cancel()
 
-    def _take(self, message: Employ | Dismiss, reply: Reply[Any]) -> None:
+    def _take(self, message: _Asked, reply: Reply[Any]) -> None:
         match message:
+            case Engage():
+                self._engaged = self.engaged or not self._worker.draining.is_set()
+                if self._engaged:  # for longer than it takes another leader to take it up
+                    idle_s = max(_IDLE_S, 3 * self._worker.cluster.lease_s)
+                    self._patience.deadline = self._heard_s + idle_s
+                reply.send(self._engaged)
             case Dismiss(reason):
                 self._dismissals.append(reply)
                 self.end(reason)
@@ -253,7 +253,9 @@ class Hosted:
                     contract = await self._contract(employ)
                     self._left = {each.job.id for each in contract.jobs}
                     jobs = await self._settled(contract, employ, resources)
-                    nodes = await resources.enter_async_context(self._nodes(contract, jobs))
+                    nodes = await resources.enter_async_context(
+                        self._seated(self.name, contract, jobs)
+                    )
                 if self._opening.cancelled_caught:
                     return
                 self._placements = nodes.placements
@@ -300,48 +302,8 @@ class Hosted:
         made = NodeFolder("sources")
         resources.callback(made.remove)
         folder = made.path / "sources"
-        await anyio.to_thread.run_sync(unfold, archive, folder)
+        await self._worker.aside(partial(unfold, archive, folder))
         return [settle(job, folder) for job in jobs]
-
-    @contextlib.asynccontextmanager
-    async def _nodes(self, contract: Contract, jobs: Sequence[NodeJob]) -> AsyncIterator[Nodes]:
-        seats = {each.job.id: each.seat for each in contract.jobs}
-        wanted = Wanted(
-            run=self.name,
-            jobs=jobs,
-            devices=self._devices(contract),
-            queue_s=RESERVED_S,
-            sandbox=contract.settings.sandbox,
-            background={
-                each.job.role.name if each.job.role else "": each.works_aside
-                for each in contract.jobs
-            },
-            download=downloads(Path(tempfile.gettempdir()), Policy()),
-            network="host",
-            choice=partial(_seated, {job: seat.device for job, seat in seats.items()}),
-        )
-        waiting = partial(_say_busy, self._worker.say)
-        async with open_nodes(wanted, waiting) as nodes:
-            yield nodes
-
-    def _devices(self, contract: Contract) -> DevicesFile:
-        """The worker's devices; throw-away nodes become what their jobs ask for."""
-        known = self._worker.file
-        if known is not None:
-            return known
-        name = f"throw-away nodes of worker {self._worker.name}"
-        made = {
-            each.seat.device: Device(
-                each.seat.device,
-                each.job.device_type,
-                Place(name, 1, 1),
-                LxcDevice() if each.seat.driver == "lxc" else LocalLimits(),
-                tags=frozenset(each.job.tags),
-            )
-            for each in contract.jobs
-            if each.job.device_type is not None
-        }
-        return DevicesFile(name, tuple(made.values()))
 
     async def _perform(self, system: ActorSystem, contract: Contract, begun_s: float) -> None:
         """Run the jobs, until they aren't wanted any more."""
@@ -401,22 +363,6 @@ class Hosted:
             await anyio.sleep(lease_s)
             if anyio.current_time() - self._heard_s < 2 * lease_s:
                 continue
-            with contextlib.suppress(NatsError, OSError):
-                connection = self._worker.cluster.nc
-                answer = await connection.request(question, self.name.encode(), timeout=lease_s)
-                if answer.data == subjects.OVER:
-                    self.end("the group was over when this worker came back")
-
-
-def _seated(
-    devices: Mapping[int, str], jobs: Sequence[NodeJob], free: Sequence[Device]
-) -> Mapping[int, Device] | None:
-    """The devices that the jobs are to have; None while one of them is used by another run."""
-    known = {each.name: each for each in free}
-    if any(devices[job.id] not in known for job in jobs):
-        return None
-    return {job.id: known[devices[job.id]] for job in jobs}
-
-
-def _say_busy(note: Callable[[str], None], busy: frozenset[str]) -> None:
-    note(f"waiting for devices that another run on this machine has: {', '.join(sorted(busy))}")
+            answer = await self._worker.cluster.ask(question, self.name.encode())
+            if answer == subjects.OVER:
+                self.end("the group was over when this worker came back")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from callboard.cluster.errors import ClusterError, no_client
+from callboard.cluster.errors import BAD_ACCESS, ClusterError, no_client
 from callboard.cluster.permissions import API, KINDS, Kind, api, inbox
 
 try:
@@ -29,6 +29,7 @@ Holder = Literal["operator", "account", "user"]
 _ASK = "name the file that the owner of the cluster gave you"
 _HEAD = b'{"typ":"JWT","alg":"ed25519-nkey"}'
 _CLAIMS = re.compile(r"-----BEGIN NATS USER JWT-----\s+([\w.=-]+)\s+-+END NATS USER JWT-+")
+_SEED = re.compile(r"-----BEGIN USER NKEY SEED-----\s+(\w+)\s+-+END USER NKEY SEED-+")
 _CREDENTIALS = """\
 -----BEGIN NATS USER JWT-----
 {claims}
@@ -133,16 +134,19 @@ class Identity:
 def read_identity(path: Path) -> Identity:
     """Who somebody with this credentials file is; raises ClusterError when it can't be read."""
     try:
-        found = _CLAIMS.search(path.read_text())
+        text = path.read_text()
+        found, seed = _CLAIMS.search(text), _SEED.search(text)
         body: Any = json.loads(_unbase64(found[1].split(".")[1])) if found else None
+        if seed is None or read_key(seed[1]).public != body["sub"]:
+            raise ValueError("its key is none, or another's")
         tags = body["nats"].get("tags", ())
         kind = next((kind for kind in KINDS if kind in tags), None)
         return Identity(str(body["name"]), str(body["sub"]), kind)
     except OSError as error:
-        text = f"the credentials file {path} can't be read: {error.strerror}"
-        raise ClusterError("CB270", text, _ASK) from error
+        problem = f"the credentials file {path} can't be read: {error.strerror}"
+        raise ClusterError(BAD_ACCESS, problem, _ASK) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ClusterError("CB270", f"{path} is no credentials file", _ASK) from error
+        raise ClusterError(BAD_ACCESS, f"{path} is no credentials file", _ASK) from error
 
 
 def _json(value: object) -> bytes:

@@ -13,10 +13,11 @@ from attrs import evolve
 from callboard.actors.drivers.folder import NodeFolder
 from callboard.cluster import bundles, entries, subjects
 from callboard.cluster.allocation import Allocator, Shortage
+from callboard.cluster.asking import asked
 from callboard.cluster.bucket import change
 from callboard.cluster.bundle import restore
 from callboard.cluster.errors import ClusterError
-from callboard.cluster.history import Taken, take
+from callboard.cluster.history import Taken, renew, take
 from callboard.cluster.rebuilt import Rebuilt, rebuild
 from callboard.cluster.records import GroupRecord, Seat, decode, encode
 from callboard.cluster.reign import Reign
@@ -77,17 +78,23 @@ class Leader:
 
         Raises:
             Fenced: Another worker leads it.
-            ClusterError: Its log can't be written, or its bundle can't be read.
-            nats.errors.Error: The servers don't answer, or refuse.
+            ClusterError: Its log can't be written, or the servers refuse something.
+            nats.js.errors.KeyNotFoundError: Nobody knows it any more.
         """
         led = entries.encode(entries.Led(self._worker.name, self._worker.incarnation))
         taken = await take(self._cluster, self._group, led)
         rebuilt = await anyio.to_thread.run_sync(rebuild, taken.lines)
         taken = evolve(taken, lines=())  # they are many, and it may go on for long
+        while not await self._reach_the_end(taken, rebuilt):
+            taken = await renew(self._cluster, self._group, led, taken)
+
+    async def _reach_the_end(self, taken: Taken, rebuilt: Rebuilt) -> bool:
+        """Lead for a term; False when the group waits anew, for which nothing is on record."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, taken)
-            await self._lead(taken, rebuilt)
+            over = await self._lead(taken, rebuilt)
             tasks.cancel_scope.cancel()
+        return over
 
     def cancel(self, reason: str) -> None:
         """End the group in order, as somebody wants."""
@@ -103,51 +110,62 @@ class Leader:
             if self._reign is not None:
                 self._reign.leave()
 
-    async def _lead(self, taken: Taken, rebuilt: Rebuilt) -> None:
+    async def _lead(self, taken: Taken, rebuilt: Rebuilt) -> bool:
         record = await self._record()
         if record.cancel is not None:
             self.cancel(record.cancel)
         if rebuilt.ended is not None:
             await self._finish(rebuilt.ended)
-            return
+            return True
         try:
             async with AsyncExitStack() as resources:
                 definition = await self._restored(resources)
                 jobs = split(definition, first_id=record.first_id, group=self._group)
-                seats = rebuilt.seats or await self._allotted(definition, jobs, record, taken)
-                await self._change(lambda old: evolve(old, state="running"))
+                seats = rebuilt.seats or await self._allotted(definition, jobs, record)
                 reign = Reign(self._group, self._worker, definition, jobs, seats, taken, rebuilt)
                 ended = await self._rule(reign, taken, record)
         except _NeverRuns as never:
             await self._finish(never)
         else:
+            if ended is None:
+                self._reign = None
+                return False
             await self._finish(ended)
+        return True
 
     async def _restored(self, resources: AsyncExitStack) -> Definition:
         """The definition with its sources, as long as they are needed."""
         made = NodeFolder("bundle")
         resources.callback(made.remove)
+        bundle = await asked(self._cluster, self._bundle)
         try:
-            bundle = await bundles.get(self._cluster, self._group)
             return await anyio.to_thread.run_sync(restore, bundle, made.path / "bundle")
         except ClusterError as error:  # it will not be better for the next leader
             raise _NeverRuns(error.text) from error
 
+    async def _bundle(self) -> bytes:
+        try:
+            return await bundles.get(self._cluster, self._group)
+        except ClusterError as error:  # nor will it be there for the next leader
+            raise _NeverRuns(error.text) from error
+
     async def _allotted(
-        self, definition: Definition, jobs: Sequence[NodeJob], record: GroupRecord, taken: Taken
+        self, definition: Definition, jobs: Sequence[NodeJob], record: GroupRecord
     ) -> Mapping[int, Seat]:
-        """The seats of the jobs, once there are enough, and on record."""
+        """The seats of the jobs, once there are enough."""
         seats = await self._seats(definition, jobs)
         problem = skipped(jobs, seats) if record.settings.strict else None
         if problem is not None:
             raise _NeverRuns(problem, exit_code=2)
-        taken.writer.append(entries.encode(entries.Allotted(seats)))
         return seats
 
     async def _seats(self, definition: Definition, jobs: Sequence[NodeJob]) -> Mapping[int, Seat]:
         """Wait for devices."""
         limit_s = definition.timeouts.queue_s
         self.waits = True
+        self._queueing = anyio.CancelScope()
+        if self._cancel is not None:
+            self._queueing.cancel()
         with self._queueing:
             try:
                 return await self._allocator.seats(
@@ -165,13 +183,16 @@ class Leader:
             what = describe(shortage.lacking)
             self._worker.say(f"group {self._group} waits for workers: the cluster lacks {what}")
 
-    async def _rule(self, reign: Reign, taken: Taken, record: GroupRecord) -> RunEnded:
+    async def _rule(self, reign: Reign, taken: Taken, record: GroupRecord) -> RunEnded | None:
         self._reign = reign
         if self._cancel is not None:
             reign.interrupt(self._cancel)
-        ended = await reign.run(record.settings)
+        ended = await reign.run(record.settings, self._begin)
         await taken.writer.flush()
         return ended
+
+    async def _begin(self) -> None:
+        await self._change(lambda old: evolve(old, state="running"))
 
     async def _finish(self, how: RunEnded | _NeverRuns) -> None:
         """Let everybody know, and give back what the group had. Each step may be done again."""
@@ -184,10 +205,10 @@ class Leader:
 
         await self._change(end)
         await self._allocator.release(self._group)
-        await bundles.remove(self._cluster, self._group)
+        await asked(self._cluster, lambda: bundles.remove(self._cluster, self._group))
 
     async def _record(self) -> GroupRecord:
-        entry = await self._records.get(self._group)
+        entry = await asked(self._cluster, lambda: self._records.get(self._group))
         return decode(entry.value or b"", GroupRecord)
 
     async def _change(self, alter: Callable[[GroupRecord], GroupRecord]) -> None:
@@ -198,4 +219,4 @@ class Leader:
             new = alter(record)
             return None if new == record else encode(new)
 
-        await change(self._records, self._group, make)
+        await asked(self._cluster, lambda: change(self._records, self._group, make))

@@ -1,10 +1,11 @@
 """What the coordinator of a group writes down, in the log of the group."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from callboard.actors.ledger import Entry
+from callboard.actors.messages import Waiting
 from callboard.cluster.entries import Requested, encode
+from callboard.cluster.rebuilt import Rebuilt
 from callboard.cluster.wire import Codec
 
 
@@ -17,18 +18,26 @@ class LogLedger:
     Args:
         append: Adds a line to the log.
         codec: Makes JSON of entries.
-        requests: What earlier leaders have appended, see `Rebuilt.requests`.
+        seq_of: What the log calls the cause of a request, see `Recorder.seq_of`.
+        rebuilt: What earlier leaders have appended.
 
     Raises:
-        WireError: One of `requests` is no entry of this version.
+        WireError: One of its requests is no entry of this version.
     """
 
     def __init__(
-        self, append: Callable[[bytes], None], codec: Codec, requests: Iterable[Any] = ()
+        self,
+        append: Callable[[bytes], None],
+        codec: Codec,
+        seq_of: Callable[[int | None], int | None],
+        rebuilt: Rebuilt | None = None,
     ) -> None:
+        known = rebuilt or Rebuilt()
         self._append = append
         self._codec = codec
-        self._entries: list[Entry] = [codec.load(each) for each in requests]
+        self._seq_of = seq_of
+        self._reported = known.hopeless
+        self._entries: list[Entry] = [codec.load(each) for each in known.requests]
 
     def append(self, entry: Entry) -> None:
         """See `Ledger.append`."""
@@ -37,3 +46,10 @@ class LogLedger:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
+
+    def reports(self, request: Waiting, certain: bool) -> bool:
+        """See `Ledger.reports`; the log may end between a request and what it has led to."""
+        report = (request.ticket[0], self._seq_of(request.cause), certain)
+        known = report in self._reported
+        self._reported.add(report)
+        return not known

@@ -87,6 +87,14 @@ class Contract:
 
 
 @frozen
+class Engage(Request[bool]):
+    """Stay for jobs of the group that are about to come; False of a worker that is leaving.
+
+    The promise lapses when nothing more is heard of the group for a while.
+    """
+
+
+@frozen
 class Employ(Request["Employed"]):
     """Make nodes for jobs, and an actor for each at its `job_address`; asked once a worker.
 

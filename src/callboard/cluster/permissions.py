@@ -27,6 +27,12 @@ from callboard.cluster import subjects
 
 Kind = Literal["leader", "worker", "user"]
 KINDS: tuple[Kind, ...] = ("leader", "worker", "user")
+HOLDERS: dict[Kind, str] = {
+    "leader": "a worker that leads groups",
+    "worker": "a worker that leads no groups",
+    "user": "somebody who submits groups",
+}
+"""Whom credentials of a kind are for."""
 
 API = "$JS.API"
 """The prefix of requests to JetStream in the leaders' account."""
@@ -160,7 +166,7 @@ def _leading() -> tuple[str, ...]:
         *(f"{API}.STREAM.CREATE.{stream}" for stream in STREAMS),
         f"{API}.STREAM.PURGE.{_BUNDLES}",
         f"{API}.STREAM.MSG.DELETE.{_BUNDLES}",
-        *(subject for stream in STREAMS for subject in _reading(stream)),
+        *(subject for stream in STREAMS for subject in reading(stream)),
     )
 
 
@@ -171,11 +177,12 @@ def _using() -> tuple[str, ...]:
         f"$O.{subjects.BUNDLES}.>",
         f"{API}.STREAM.INFO.{_BUNDLES}",
         "$JS.FC.>",
-        *(subject for stream in _READABLE for subject in _reading(stream)),
+        *(subject for stream in _READABLE for subject in reading(stream)),
     )
 
 
-def _reading(stream: str) -> tuple[str, ...]:
+def reading(stream: str) -> tuple[str, ...]:
+    """The subjects of those who read a stream."""
     return (
         f"{API}.STREAM.INFO.{stream}",
         f"{API}.STREAM.MSG.GET.{stream}",

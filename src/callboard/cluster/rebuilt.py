@@ -8,16 +8,28 @@ from attrs import define, field
 
 from callboard.actors.messages import Interrupt, JobDone
 from callboard.actors.progress import Progress
-from callboard.cluster.entries import Allotted, Led, Relayed, Requested, is_entry
+from callboard.cluster.entries import Allotted, Entry, GivenUp, Led, Relayed, Requested, is_entry
 from callboard.cluster.entries import decode as decode_entry
 from callboard.cluster.numbering import Numbering
 from callboard.cluster.records import Seat
-from callboard.events import JobCreated, JobEnded, LogError, RunEnded, RunStarted, decode
+from callboard.events import (
+    Failure,
+    JobCreated,
+    JobEnded,
+    LogError,
+    RunEnded,
+    RunStarted,
+    WaitHopeless,
+    decode,
+)
 
 _EVENT = re.compile(rb'\{"seq":(\d+),"time":([^,]+),"actor":"(?:[^"\\]|\\.)*","kind":"([a-z-]+)",')
 """How `events.encode` begins a line; most events needn't be read any further."""
 
-_TELLING = frozenset({b"run-started", b"job-created", b"job-ended", b"run-ended"})
+_TELLING = frozenset({b"run-started", b"job-created", b"job-ended", b"run-ended", b"wait-hopeless"})
+
+Report = tuple[int, int | None, bool]
+"""Of a hopeless wait: the job, the event of its call, and whether it was certainly hopeless."""
 
 
 @define
@@ -34,7 +46,9 @@ class Rebuilt:
         jobs_ended: How jobs ended by their own word, by job.
         ended: The last event of all; None for a group that goes on.
         requests: What its coordinator wrote down; as `ledger.Entry` in JSON.
+        hopeless: What was reported of hopeless waits.
         seats: Where each job runs; None before that is known.
+        given_up: The workers of which nothing more is wanted, and why.
         numberings: What the events of each host are called, by its box.
         leader: Who led it last.
     """
@@ -48,7 +62,9 @@ class Rebuilt:
     jobs_ended: dict[int, JobEnded] = field(factory=dict[int, JobEnded])
     ended: RunEnded | None = None
     requests: list[Any] = field(factory=list[Any])
+    hopeless: set[Report] = field(factory=set[Report])
     seats: Mapping[int, Seat] | None = None
+    given_up: dict[str, Failure] = field(factory=dict[str, Failure])
     numberings: dict[str, Numbering] = field(factory=dict[str, Numbering])
     leader: Led | None = None
 
@@ -85,7 +101,7 @@ def rebuild(lines: Iterable[bytes]) -> Rebuilt:
     return group
 
 
-def _note(group: Rebuilt, entry: Led | Requested | Allotted | JobDone | Interrupt) -> None:
+def _note(group: Rebuilt, entry: Entry) -> None:
     match entry:
         case Led():
             group.leader = entry
@@ -93,11 +109,15 @@ def _note(group: Rebuilt, entry: Led | Requested | Allotted | JobDone | Interrup
             group.requests.append(request)
         case Allotted(seats):
             group.seats = seats
+        case GivenUp(box, failure):
+            group.given_up.setdefault(box, failure)
         case JobDone(job):
             group.done.setdefault(job, entry)
         case Interrupt(reason):
             if group.interrupted is None:
                 group.interrupted = reason
+        case Relayed():
+            raise TypeError("what is relayed comes with its events")
 
 
 def _take(group: Rebuilt, line: bytes) -> None:
@@ -107,7 +127,8 @@ def _take(group: Rebuilt, line: bytes) -> None:
     group.seq, group.time_s = int(found[1]), float(found[2])
     if found[3] not in _TELLING:
         return
-    match decode(line).body:
+    event = decode(line)
+    match event.body:
         case RunStarted() as started:
             group.started = started
         case JobCreated(job):
@@ -116,5 +137,7 @@ def _take(group: Rebuilt, line: bytes) -> None:
             group.jobs_ended.setdefault(job, ended)
         case RunEnded() as ended:
             group.ended = ended
+        case WaitHopeless(job, certain=certain):
+            group.hopeless.add((job, event.cause, certain))
         case _:
             pass

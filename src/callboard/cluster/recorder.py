@@ -99,12 +99,16 @@ class Recorder(Journal):
 
     def emit(self, actor: str, body: Body, cause: int | None = None) -> int:
         """See `Journal.emit`; the cause may be an event of a host by the host's own number."""
-        if cause is not None and cause >= HOST_SEQ_BASE:
-            host = self._by_base.get(cause // HOST_SEQ_BASE * HOST_SEQ_BASE)
-            cause = host.ours(cause) if host else None
-        seq = super().emit(actor, body, cause)
+        seq = super().emit(actor, body, self.seq_of(cause))
         self._latest_s = self.time_s
         return seq
+
+    def seq_of(self, cause: int | None) -> int | None:
+        """The `seq` of a cause, which may be a host's own number; None when it is not known."""
+        if cause is None or cause < HOST_SEQ_BASE:
+            return cause
+        host = self._by_base.get(cause // HOST_SEQ_BASE * HOST_SEQ_BASE)
+        return host.ours(cause) if host else None
 
     def relay(self, box: str, emitted: Emitted) -> None:
         """Record events of a host, each once.

@@ -20,6 +20,12 @@ _CERTIFICATE_CURES = {
 }
 """What mends a certificate that fails, by OpenSSL's reason."""
 
+_CLIENT_PORT = "name the port at which NATS listens to clients, which mostly is 4222"
+
+
+class Silent(Exception):
+    """Somebody listens, and says nothing; a NATS server would."""
+
 
 def too_large(size: int, limit: int) -> ClusterError:
     """What is said of a message that the servers would refuse."""
@@ -37,17 +43,18 @@ def refused(error: Exception, what: str = "it") -> ClusterError:
     return ClusterError("CB272", text, "see its log, and the limits of JetStream there")
 
 
-def denied(text: str) -> ClusterError:
-    """What is said where the server's permissions forbid something."""
-    what = text.split(":", 1)[-1].strip().lower()
-    cure = "use credentials that allow it; see `callboard cluster accounts --help`"
-    return ClusterError("CB279", f"the NATS server forbids it: {what}", cure)
-
-
 def no_jetstream() -> ClusterError:
     """What is said of a server, or an account, without JetStream."""
     text = "JetStream is off at the NATS server, or off for this account"
     return ClusterError("CB272", text, "`callboard cluster config` prints a configuration with it")
+
+
+def too_old(access: Access, version: str, oldest: tuple[int, int]) -> ClusterError:
+    """What is said of a server of a version before the oldest that will do."""
+    wanted = ".".join(map(str, oldest))
+    text = f"the NATS server at {access.shown} is too old ({version}); "
+    text += f"callboard needs {wanted} or later"
+    return ClusterError("CB272", text, "update it, or start one with `callboard cluster dev`")
 
 
 def unreachable(access: Access, error: Exception) -> ClusterError:
@@ -56,6 +63,13 @@ def unreachable(access: Access, error: Exception) -> ClusterError:
     text = f"NATS can't be reached at {where}: {reason_of(error)}"
     cure: str | None = "start a server with `callboard cluster dev`, or name another with --nats"
     match error:
+        case socket.gaierror():
+            cure = "see whether --nats has the host's name right, or name its address"
+        case Silent():
+            text = f"what listens at {where} does not speak first, as a NATS server does"
+            cure = _CLIENT_PORT
+        case TimeoutError():
+            cure = "see whether a firewall is in the way, or name another server with --nats"
         case ssl.SSLCertVerificationError():
             text = f"the certificate of {where} is not to be trusted: {error.verify_message}"
             cure = _CERTIFICATE_CURES.get(error.verify_code, _UNKNOWN_SIGNER_CURE)
@@ -70,9 +84,7 @@ def unreachable(access: Access, error: Exception) -> ClusterError:
             cure = "name a credentials file with --creds, or put user and password into the URL"
         case Error() if "info message" in str(error).lower():
             text = f"what answers at {where} is no NATS server"
-        case ValueError() if access.creds is not None:
-            text = f"{access.creds} is no credentials file: {reason_of(error)}"
-            cure = "`callboard cluster accounts` makes some"
+            cure = _CLIENT_PORT
         case _:
             pass
     return ClusterError("CB270", text, cure)

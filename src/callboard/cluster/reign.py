@@ -1,28 +1,26 @@
 """A group that has its devices: its own actors here, its jobs on the workers that have them."""
 
 import datetime as dt
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define
-from nats.errors import Error as NatsError
 
 from callboard.actors.coordinator import Patience
 from callboard.actors.group import Rules
 from callboard.actors.ledger import Ledger
-from callboard.actors.members import Member
+from callboard.actors.messages import JobDone
 from callboard.actors.post import Employer, Post
+from callboard.actors.progress import Noted
 from callboard.cluster import entries, guard, subjects
-from callboard.cluster.bundle import part
 from callboard.cluster.envoy import Envoy, EnvoyMessage, JobLost
 from callboard.cluster.exchange import Exchange
 from callboard.cluster.expected_ref import ExpectedRef
-from callboard.cluster.history import Taken
+from callboard.cluster.home import Home, Log
+from callboard.cluster.hosts import Contracts, Host, hosts_of
 from callboard.cluster.ledger import LogLedger
 from callboard.cluster.messages import (
     CONTRACT,
@@ -31,20 +29,20 @@ from callboard.cluster.messages import (
     LEADER,
     RECORDER,
     SOURCES,
-    Contract,
     Dismiss,
     Employ,
     Employed,
-    Employment,
+    Engage,
     FetchPart,
     job_address,
 )
 from callboard.cluster.rebuilt import Rebuilt
 from callboard.cluster.recorder import Recorder
 from callboard.cluster.records import Seat, Settings
+from callboard.cluster.table import stands
 from callboard.cluster.wire import Codec
-from callboard.cluster.worker import Worker
 from callboard.definition.model import Definition, NodeJob
+from callboard.definition.senders import Senders
 from callboard.events import Event, Failure, JobEnded, RunEnded
 from callboard.flow.background import with_background
 from callboard.flow.check import check
@@ -60,129 +58,122 @@ _MOST_HELD_BYTES = 64 * 1024 * 1024
 """Parcels that wait for the log: while nothing is stored, each second adds all of them anew."""
 
 
-@define(eq=False)
-class _Host:
-    """A worker that has jobs of the group.
-
-    Attributes:
-        worker: Its name.
-        incarnation: Of its process.
-        jobs: Its jobs, in the order of the group.
-        contract: What it is to know, encoded.
-        sources: What its jobs need, packed; empty for nothing.
-        answered: Whether it has said that it takes its jobs, or can't.
-        failure: Why its jobs can't run there, or not any more; None while they can.
-        lost: Whether it counts as lost.
-    """
-
-    worker: str
-    incarnation: str
-    jobs: tuple[NodeJob, ...]
-    contract: bytes = b""
-    sources: bytes = b""
-    answered: bool = False
-    failure: Failure | None = None
-    lost: bool = False
-
-
 class Reign:
     """Runs a group whose jobs are elsewhere; satisfies `envoy.Muster`.
 
     Args:
         group: The group's id.
-        worker: This worker.
+        home: This worker.
         definition: What the group runs.
         jobs: All its jobs.
         seats: Where each runs.
-        taken: The group's log, which this worker writes.
+        log: The group's log, which this worker writes.
         rebuilt: How far the log goes.
     """
 
     def __init__(
         self,
         group: str,
-        worker: Worker,
+        home: Home,
         definition: Definition,
         jobs: Sequence[NodeJob],
         seats: Mapping[int, Seat],
-        taken: Taken,
+        log: Log,
         rebuilt: Rebuilt,
     ) -> None:
+        assert home.fleet is not None, "who leads sees the fleet"
         self._group = group
-        self._worker = worker
+        self._home = home
+        self._fleet = home.fleet
         self._definition = definition
         self._jobs = jobs
         self._seats = seats
-        self._writer = taken.writer
+        self._writer = log.writer
         self._rebuilt = rebuilt
         self._live: LiveGroup | None = None
         self._interruption: str | None = None
+        self._engaging = anyio.CancelScope()
         self._employing = anyio.CancelScope()
         self._envoys: dict[int, ActorRef[EnvoyMessage]] = {}
         self._far = {job_address(job.id): job.id for job in jobs}
         self._held_bytes = 0
         self._expected: dict[str, ExpectedRef] = {}
         self._ended = dict(self._rebuilt.jobs_ended)
-        self._muted = False
+        self._done = set(self._rebuilt.done)
+        self._muted = self._over = False
         self._secrets = [*definition.secrets.values(), *secret_values(definition)]
         self._exchange = Exchange(
             LEADER,
             self._post,
-            term=taken.term,
-            limit=worker.cluster.limit_bytes,
+            term=log.term,
+            limit=home.cluster.limit_bytes,
             on_dead_letter=self._miss,
-            on_problem=lambda box, text: worker.say(f"group {group}: {box}: {text}"),
+            on_problem=lambda box, text: home.say(f"group {group}: {box}: {text}"),
         )
         self._codec = Codec(self._exchange)
         self._recorder = Recorder(
             anyio.current_time,
-            taken.writer.append,
+            log.writer.append,
             mask=Mask(self._secrets),
             rebuilt=self._rebuilt,
-            pause_s=taken.pause_s,
+            pause_s=log.pause_s,
         )
         self._recorder.add(self._notice)
-        self._hosts = self._hosts_of(jobs, seats)
+        self._hosts = hosts_of(jobs, seats)
         self._host = {job.id: host for host in self._hosts for job in host.jobs}
 
-    async def run(self, settings: Settings) -> RunEnded:
-        """Run the group to its end, and dismiss its workers; when cancelled it is left as it is."""
-        cluster, up = self._worker.cluster, subjects.up("*", self._group)
+    async def run(
+        self, settings: Settings, begin: Callable[[], Awaitable[None]]
+    ) -> RunEnded | None:
+        """Run the group to its end, and dismiss its workers; when cancelled it is left as it is.
+
+        Args:
+            settings: How it is to be run.
+            begin: Called when it is on record where the jobs run, before anything is done there.
+
+        Returns:
+            How it ended; None when a worker has left before it began, so that it needs other seats
+            and a new term.
+        """
+        line, own = self._home.cluster, subjects.up(self._home.name, self._group)
 
         def take(subject: str, data: bytes) -> None:
             self._exchange.arrive(subjects.sender(subject)[0], data)
 
-        async def arrive(message: Any) -> None:
-            take(message.subject, message.data)
-
-        subscription = await cluster.nc.subscribe(up, cb=arrive)
         try:
-            own = subjects.up(self._worker.name, self._group)
-            with cluster.here(own, take), cluster.each_time_back(self._exchange.hasten):
-                return await self._run(settings)
+            async with line.taking(subjects.up("*", self._group), take, own):
+                with line.each_time_back(self._exchange.hasten):
+                    return await self._run(settings, begin)
         finally:
             self._exchange.close()  # else it would send again for ever what nobody answers
-            with anyio.CancelScope(shield=True), suppress(NatsError):
-                await subscription.unsubscribe()
 
-    async def _run(self, settings: Settings) -> RunEnded:
+    async def _run(
+        self, settings: Settings, begin: Callable[[], Awaitable[None]]
+    ) -> RunEnded | None:
+        ended: RunEnded | None = None
         async with anyio.create_task_group() as tasks:
             try:
-                verdict = await anyio.to_thread.run_sync(check, self._definition)
+                verdict = await self._home.aside(partial(check, self._definition))
                 programs = verdict.extraction.programs
-                await self._employ(settings, with_background(self._definition, programs), tasks)
-                rules = Rules(
-                    senders_of(programs),
-                    Patience(settings.fail_fast, settings.deadlock_grace_s),
-                    ledger=self._ledger,
-                    note=lambda noted: self._writer.append(entries.encode(noted)),
-                )
-                ended = await self._perform(rules)
-                await self._dismiss_all()
+                await self._prepare(settings, with_background(self._definition, programs))
+                if await self._settle():
+                    await begin()
+                    await self._employ(tasks)
+                    ended = await self._perform(self._rules(settings, senders_of(programs)))
+                    self._over = True
+                    await self._dismiss_all()
             finally:
                 self.leave()
             tasks.cancel_scope.cancel()
         return ended
+
+    def _rules(self, settings: Settings, senders: Senders) -> Rules:
+        return Rules(
+            senders,
+            Patience(settings.fail_fast, settings.deadlock_grace_s),
+            ledger=self._ledger,
+            note=self._note,
+        )
 
     def interrupt(self, reason: str) -> None:
         """End every job in order."""
@@ -190,6 +181,7 @@ class Reign:
         if self._live is not None:
             self._live.interrupt(reason)
         elif self._rebuilt.started is None:  # workers that have jobs answer at once
+            self._engaging.cancel()
             self._employing.cancel()
 
     def leave(self) -> None:
@@ -208,7 +200,7 @@ class Reign:
         host = self._host[job]
         self._admit(envoy, host.worker)
         if host.failure is not None:
-            envoy.tell_nowait(JobLost(host.failure))
+            self._lose(job, host.failure)
 
     def ended(self, job: int) -> JobEnded | None:
         """See `Muster.ended`."""
@@ -238,7 +230,7 @@ class Reign:
     def _send(self, subject: str, data: bytes) -> None:
         self._held_bytes -= len(data)
         if not self._muted:
-            self._worker.cluster.post(subject, data)
+            self._home.cluster.post(subject, data)
 
     def _notice(self, event: Event) -> None:
         if isinstance(event.body, JobEnded):
@@ -247,33 +239,42 @@ class Reign:
     def _miss(self, letter: DeadLetter) -> None:
         """A worker has no such job (any more), or is lost."""
         job = self._far.get(letter.address)
-        if job is None or job not in self._envoys or self._muted:
+        if job is None or self._muted:
             return
         text = f"worker {self._seats[job].worker} has ended job {job} without a word"
         failure = self._host[job].failure or Failure("InfrastructureError", text)
-        self._envoys[job].tell_nowait(JobLost(failure))
+        self._lose(job, failure)
+
+    def _lose(self, job: int, failure: Failure) -> None:
+        """Nothing more is heard of a job, which matters as long as its group hasn't heard its end.
+
+        The envoys of those that have ended may be gone.
+        """
+        if job in self._envoys and job not in self._done:
+            self._envoys[job].tell_nowait(JobLost(failure))
+
+    def _note(self, noted: Noted) -> None:
+        """Have it on record before the group acts on it."""
+        self._writer.append(entries.encode(noted))
+        if isinstance(noted, JobDone):
+            self._done.add(noted.job)
 
     def _ledger(self) -> Ledger:
-        return LogLedger(self._writer.append, self._codec, self._rebuilt.requests)
+        return LogLedger(self._writer.append, self._codec, self._recorder.seq_of, self._rebuilt)
 
-    def _hosts_of(self, jobs: Sequence[NodeJob], seats: Mapping[int, Seat]) -> tuple[_Host, ...]:
-        places = dict.fromkeys((seats[job.id].worker, seats[job.id].incarnation) for job in jobs)
-        return tuple(
-            _Host(
-                worker,
-                incarnation,
-                tuple(job for job in jobs if seats[job.id].worker == worker),
-            )
-            for worker, incarnation in places
+    # The workers
+
+    async def _prepare(self, settings: Settings, background: Mapping[str, bool]) -> None:
+        """Have ready all that workers may ask for."""
+        contracts = Contracts(
+            self._codec,
+            self._jobs,
+            self._seats,
+            settings,
+            background,
+            self._definition.secrets,
+            self._secrets,
         )
-
-    async def _employ(
-        self, settings: Settings, background: Mapping[str, bool], tasks: TaskGroup
-    ) -> None:
-        """Have every worker make its nodes; one that can't, or is lost, has a failure then.
-
-        An interruption waits for nobody.
-        """
         self._expect(COORDINATOR)
         for host in self._hosts:
             own = frozenset(job.id for job in host.jobs)
@@ -282,10 +283,54 @@ class Reign:
             self._recorder.admit(host.worker, own)
             may = partial(guard.check, host.worker, own)
             self._exchange.admit(host.worker, host.incarnation, may)
-            await anyio.to_thread.run_sync(self._prepare, host, settings, background)
+            await self._home.aside(partial(contracts.write, host))
+
+    async def _settle(self) -> bool:
+        """Put on record that the jobs have these seats, if all workers stay; whether they do."""
+        if self._rebuilt.seats is not None:
+            return True
+        with self._engaging:  # an interruption waits for no promise
+            if not await self._engage():
+                return False
+        self._writer.append(entries.encode(entries.Allotted(self._seats)))
+        await self._writer.flush()
+        return True
+
+    async def _engage(self) -> bool:
+        """Have every worker promise to stay; False as soon as one is known to leave, or has left.
+
+        Between the grant of its devices and this, nothing keeps a worker that drains. Where it
+        leaves, nothing has begun anywhere, nor is held but a promise, which lapses by itself.
+        """
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(self._see_leaving, waiting.cancel_scope)
+            async with anyio.create_task_group() as asking:
+                for host in self._hosts:
+                    asking.start_soon(self._engage_at, host)
+            if all(host.engaged for host in self._hosts):
+                waiting.cancel_scope.cancel()
+        return all(host.engaged for host in self._hosts)
+
+    async def _engage_at(self, host: Host) -> None:
+        host.engaged = await self._exchange.ref(host.worker, HOST).ask(Engage())
+
+    async def _see_leaving(self, waiting: anyio.CancelScope) -> None:
+        while stands(self._seats.values(), self._fleet.registrations):
+            await self._fleet.changed()
+        waiting.cancel()
+
+    async def _employ(self, tasks: TaskGroup) -> None:
+        """Have every worker make its nodes; one that can't, or is lost, has a failure then.
+
+        An interruption waits for nobody.
+        """
         for host in self._hosts:
-            if all(job.id in self._rebuilt.done for job in host.jobs):
-                tasks.start_soon(self._send_home, host)
+            if (failure := self._rebuilt.given_up.get(host.worker)) is not None:
+                host.lost = True
+                self._give_up(host, failure)
+                tasks.start_soon(self._send_home, host, failure.message)
+            elif all(job.id in self._rebuilt.done for job in host.jobs):
+                tasks.start_soon(self._send_home, host, "its jobs have ended")
             else:
                 tasks.start_soon(self._watch, host)
         with self._employing:
@@ -296,31 +341,7 @@ class Reign:
             if not host.answered:
                 self._give_up(host, Failure("Canceled", self._interruption or ""))
 
-    def _prepare(self, host: _Host, settings: Settings, background: Mapping[str, bool]) -> None:
-        needed = part(host.jobs)
-        host.sources = needed.sources.data if needed.sources is not None else b""
-        hosts = {each.role.host_role for each in self._jobs if each.role and each.role.connection}
-        numbers = {job.id: number for number, job in enumerate(self._jobs, 1)}
-        employments = tuple(
-            Employment(
-                job,
-                numbers[job.id],
-                self._seats[job.id],
-                has_guests=job.role is not None and job.role.name in hosts,
-                works_aside=background.get(job.role.name if job.role else "", True),
-            )
-            for job in needed.jobs
-        )
-        members = tuple(Member(job.id, job.role.name) for job in self._jobs if job.role)
-        secrets = self._definition.secrets
-        contract = Contract(employments, members, secrets, (), settings)
-        text = self._codec.encode(contract)
-        own = tuple(each for each in self._secrets if json.dumps(each)[1:-1] in text)
-        host.contract = self._codec.encode(
-            Contract(employments, members, secrets, own, settings)
-        ).encode()
-
-    async def _employ_at(self, host: _Host) -> None:
+    async def _employ_at(self, host: Host) -> None:
         if host.lost or host.answered:  # it was lost before this leader came, or is done
             host.answered = True
             return
@@ -337,33 +358,40 @@ class Reign:
         if employed.problem is not None and host.failure is None:
             host.failure = Failure("InfrastructureError", employed.problem)
 
-    async def _watch(self, host: _Host) -> None:
+    async def _watch(self, host: Host) -> None:
         """See when a worker is lost, and fail its jobs then."""
-        fleet = self._worker.fleet
-        assert fleet is not None, "who leads sees the fleet"
-        await fleet.wait_lost(host.worker, host.incarnation)
-        self._worker.say(f"group {self._group}: worker {host.worker} is lost")
+        await self._fleet.wait_lost(host.worker, host.incarnation)
+        if self._over:  # it was dismissed, and may leave
+            return
+        self._home.say(f"group {self._group}: worker {host.worker} is lost")
         text = f"worker {host.worker} was lost: it has not been heard of for its lease, or was "
         text += "started again"
         host.lost = True
         self._give_up(host, Failure("InfrastructureError", text))
-        with suppress(ActorError):
-            await self._exchange.ref(host.worker, HOST).ask(Dismiss(text))
+        await self._send_home(host, text)
 
-    async def _send_home(self, host: _Host) -> None:
-        """Dismiss a worker whose jobs are on record as done, maybe because it was lost."""
+    async def _send_home(self, host: Host, reason: str) -> None:
+        """Have a worker end what it has of the group, however long it takes to hear of that."""
         host.answered = True
         self._exchange.lose(host.worker)
         with suppress(ActorError):
-            await self._exchange.ref(host.worker, HOST).ask(Dismiss("its jobs have ended"))
+            await self._exchange.ref(host.worker, HOST).ask(Dismiss(reason))
 
-    def _give_up(self, host: _Host, failure: Failure) -> None:
-        """Want nothing more of a worker: its jobs end with this failure."""
-        host.failure = failure
+    def _give_up(self, host: Host, failure: Failure) -> None:
+        """Want nothing more of a worker: its jobs end with this failure.
+
+        It is on record before the worker, which may live, can hear of it. Else the next leader
+        could have it do its jobs once more, if this one ended before the ends of the jobs were
+        on record.
+        """
+        if host.given_up:
+            return
+        host.given_up, host.failure = True, failure
+        if host.worker not in self._rebuilt.given_up:
+            self._writer.append(entries.encode(entries.GivenUp(host.worker, failure)))
         self._exchange.lose(host.worker)
         for job in host.jobs:
-            if (envoy := self._envoys.get(job.id)) is not None:
-                envoy.tell_nowait(JobLost(failure))
+            self._lose(job.id, failure)
 
     async def _perform(self, rules: Rules) -> RunEnded:
         posts = tuple(
@@ -400,16 +428,16 @@ class Reign:
         remote = self._exchange.ref(self._seats[job].worker, job_address(job))
         return Envoy(job, remote, employer, self)
 
-    async def _dismiss(self, host: _Host) -> None:
+    async def _dismiss(self, host: Host) -> None:
         with suppress(ActorError):
-            lease_s = self._worker.cluster.lease_s
+            lease_s = self._home.cluster.lease_s
             await self._exchange.ref(host.worker, HOST).ask(Dismiss(_OVER), 2 * lease_s)
 
     async def _dismiss_all(self) -> None:
         """Have workers forget the group; one that doesn't answer finds out when it is back."""
         async with anyio.create_task_group() as asking:
             for host in self._hosts:
-                if not host.lost:  # `_watch` tells it all along
+                if not host.lost:  # it is told all along
                     asking.start_soon(self._dismiss, host)
 
 

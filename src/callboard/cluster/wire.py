@@ -43,6 +43,7 @@ from callboard.cluster.messages import (
     Emitted,
     Employ,
     Employed,
+    Engage,
     FetchPart,
 )
 from callboard.cluster.schema import make_converter, packed, shown
@@ -57,7 +58,7 @@ CROSSING = (
     # to a job's protocol, to a job, and to the group
     *(AskBusy, StartJob, CancelJob, JobDone, AwaitGuests),
     # between leader and hosts
-    *(Emitted, Employ, Employed, Dismiss, FetchPart),
+    *(Emitted, Engage, Employ, Employed, Dismiss, FetchPart),
 )
 """The classes that may cross as they are; `Join` and `Contract` do so in their own way."""
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib.metadata import version
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import anyio
 from attrs import define, evolve, field, frozen
@@ -32,6 +32,8 @@ from callboard.cluster.records import Offer, Registration
 from callboard.definition.devices import DevicesFile
 from callboard.definition.lxc_devices import LxcDevice
 from callboard.state import state_directory
+
+T = TypeVar("T")
 
 FactKind = Literal["ready", "draining", "ending", "ended", "note"]
 
@@ -116,6 +118,10 @@ class Worker:
     sandbox: bool = True
     draining: anyio.Event = field(factory=anyio.Event)
     ending: anyio.Event = field(factory=anyio.Event)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do what takes a while in a thread of its own."""
+        return await anyio.to_thread.run_sync(work)
 
     def leads(self, groups: int) -> None:
         """Let the cluster see how many groups this worker leads now."""

@@ -577,6 +577,30 @@ CB282 group that has never run
 CB283 no cluster on the server
     The NATS server, or our account of it, has nothing of a callboard cluster. The first worker
     that leads makes it, if its credentials allow that, and so does `callboard cluster init`.
+CB284 access that can't be right
+    What names the cluster is no address of a NATS server, or a file with credentials, a certificate
+    or a key can't be read, or holds something else. Nothing was tried.
+CB290 coordinator that can't be run like this
+    A setting of `callboard coordinator` has a value that it can't have. The message says where
+    the value is from: an option, the environment, or a callboard.toml.
+CB291 configuration of LAVA's coordinator
+    The file has to be a JSON object with a port and a poll delay, as LAVA's coordinator reads
+    it. `--config FILE` names another one.
+CB292 address that nobody can listen on
+    Another program listens there, the address is none of this machine's, its name is unknown, or
+    the port is one that only root may have.
+CB293 no coordinator
+    Nobody answers at the socket where a coordinator's state can be asked for: none is running, it
+    has another socket (`--socket`), or it belongs to another user.
+CB294 state of a coordinator that can't be used
+    What the state directory keeps is damaged, another coordinator's, of a newer version, or can't
+    be read or written. Nothing of it has been changed.
+CB295 coordinator that can't be joined like this
+    What is said of the group that a run is to join doesn't fit together: the URL of its
+    coordinator, its size, or the roles whose nodes are to run here.
+CB296 part of a group that can't run by itself
+    The definition has something that is made by one run for all of its nodes, such as the keys of
+    guests and their hosts or VLANs, and some of these nodes are to run elsewhere.
 """
 
 _ENTRY = re.compile(r"^(CB\d{3}) (.+)\n((?: {4}.+\n)+)", re.MULTILINE)
@@ -605,8 +629,9 @@ def _codes() -> Iterator[Code]:
 CODES: Mapping[str, Code] = {code.code: code for code in _codes()}
 """Every kind of problem by its code, in the order of the codes."""
 
-_RUN = (*range(100, 118), 230, 231, *range(241, 246), 247, 248, 264, 265, *range(270, 284))
-RUN_CODES = frozenset(f"CB{number}" for number in _RUN)
+_RUN = (*range(100, 118), 230, 231, *range(241, 246), 247, 248, 264, 265)
+_SERVICES = (*range(270, 285), *range(290, 297))
+RUN_CODES = frozenset(f"CB{number}" for number in (*_RUN, *_SERVICES))
 """Those that only appear when a command is carried out, not when a definition is read."""
 
 FLOW_CODES = frozenset(f"CB{number}" for number in (*range(160, 186), *range(232, 238)))

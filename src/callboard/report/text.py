@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from attrs import frozen
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,12 @@ MOST_ROWS = 20
 
 MOST_FAILURES = 50
 """Failures that are shown; the files of the run have all of them."""
+
+_COUNTED = ("pass", "fail", "skip")
+"""Results of test cases that are counted; what is unknown counts as skipped."""
+
+_NO_LIMIT = 10_000
+"""Columns of a terminal that everything fits."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WORST_FIRST: tuple[Health, ...] = ("incomplete", "canceled", "complete")
@@ -34,7 +41,7 @@ def summary(run: Run, directory: Path | None, console: Console) -> None:
         if lines:
             console.print()
     if run.jobs:
-        console.print(_table(run.jobs))
+        _print_jobs(run.jobs, console)
     skipped = sum(_is_skipped_action(case) for job in run.jobs for case in job.cases)
     if skipped:
         console.print(f"{_count(skipped, 'action')} skipped that these nodes can't do", style="dim")
@@ -160,32 +167,63 @@ def _is_skipped_action(case: Case) -> bool:
     return case.suite == "lava" and case.result == "skip"
 
 
-def _table(jobs: tuple[Job, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+@frozen
+class _Row:
+    """What is said of one job, or of all that have a role."""
+
+    labels: tuple[str, ...]
+    title: str
+    jobs: list[Job]
+
+
+def _rows(jobs: tuple[Job, ...]) -> Iterator[_Row]:
     if len(jobs) <= MOST_ROWS:
-        table.add_column("job", justify="right")
-        table.add_column("role", overflow="fold")
-        table.add_column("device", overflow="fold")
-        _add_result_columns(table)
         for job in jobs:
-            row = [str(job.id), printable(job.role or "-"), printable(job.device)]
-            table.add_row(*map(Text, row), *_results([job]), _took(job))
-        return table
-    table.add_column("role", overflow="fold")
-    table.add_column("nodes", justify="right")
-    _add_result_columns(table)
+            labels = (str(job.id), printable(job.role or "-"), printable(job.device))
+            yield _Row(labels, printable(_heading(job.role, [job])), [job])
+        return
     for role in dict.fromkeys(job.role for job in jobs):
         of_role = [job for job in jobs if job.role == role]
-        longest = max(of_role, key=_duration_s)
-        row = [printable(role or "-"), str(len(of_role))]
-        table.add_row(*map(Text, row), *_results(of_role), _took(longest))
+        name, nodes = printable(role or "-"), len(of_role)
+        yield _Row((name, str(nodes)), f"{name}, {_count(nodes, 'node')}", of_role)
+
+
+def _print_jobs(jobs: tuple[Job, ...], console: Console) -> None:
+    """A table of the jobs; where that is too wide for the terminal, two lines a row."""
+    rows = list(_rows(jobs))
+    table = _table(rows)
+    unlimited = console.options.update(max_width=_NO_LIMIT)
+    if console.measure(table, options=unlimited).maximum <= console.width:
+        console.print(table)
+        return
+    for row in rows:
+        for line in _lines(row):
+            print_hanging(line, console)
+
+
+def _table(rows: list[_Row]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    labels = ("job", "role", "device") if len(rows[0].labels) == 3 else ("role", "nodes")
+    for name in labels:
+        table.add_column(name, justify="right" if name in ("job", "nodes") else "left")
+    table.add_column("health")
+    for name in (*_COUNTED, "time"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*map(Text, row.labels), *_results(row.jobs), Text(_took(row.jobs)))
     return table
 
 
-def _add_result_columns(table: Table) -> None:
-    table.add_column("health", no_wrap=True)
-    for name in ("pass", "fail", "skip", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _lines(row: _Row) -> Iterator[Text]:
+    yield Text(row.title)
+    health, *counts = _results(row.jobs)
+    parts = [health]
+    parts += [
+        Text.assemble(count, f" {name}")
+        for name, count in zip(_COUNTED, counts, strict=True)
+        if count.plain != "0"
+    ]
+    yield Text("  ") + Text(", ").join([*parts, Text(_took(row.jobs))])
 
 
 def _results(jobs: list[Job]) -> Iterator[Text]:
@@ -204,9 +242,11 @@ def _duration_s(job: Job) -> float:
     return (job.finished_s or 0.0) - (job.started_s or 0.0)
 
 
-def _took(job: Job) -> Text:
-    known = job.finished_s is not None and job.started_s is not None
-    return Text(f"{_duration_s(job):.1f} s" if known else "-")
+def _took(jobs: list[Job]) -> str:
+    """How long the longest of them took."""
+    longest = max(jobs, key=_duration_s)
+    known = longest.finished_s is not None and longest.started_s is not None
+    return f"{_duration_s(longest):.1f} s" if known else "-"
 
 
 def _count(number: int, noun: str) -> str:

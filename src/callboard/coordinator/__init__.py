@@ -1,0 +1,1 @@
+"""Serves LAVA's MultiNode coordinator protocol, and speaks it as a client."""
