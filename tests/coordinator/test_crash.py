@@ -64,7 +64,10 @@ async def _fill(coordinator: Coordinator, other: Path) -> None:
 
 
 def _until_logged(coordinator: Coordinator, text: str) -> None:
+    """The log is a file of another process: nothing tells that it has grown."""
+    deadline_s = time.monotonic() + 20
     while text not in coordinator.log:
+        assert time.monotonic() < deadline_s, coordinator.log
         time.sleep(0.02)
 
 

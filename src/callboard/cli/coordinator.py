@@ -17,9 +17,10 @@ from callboard.cli.coordinator_status import command as status
 from callboard.cli.output import Output, Refusal
 from callboard.coordinator.errors import CoordinatorError, NotRunning, SettingError, StateError
 from callboard.coordinator.facts import Fact
+from callboard.coordinator.framing import PORT
 from callboard.coordinator.lava_file import read_lava_file
 from callboard.coordinator.limits import USUAL
-from callboard.coordinator.settings import PORT, LogFormat, Settings, default_socket, networks
+from callboard.coordinator.settings import LogFormat, Settings, default_socket, networks
 from callboard.coordinator.terms import Terms
 
 

@@ -9,9 +9,9 @@ from click.core import ParameterSource
 
 from callboard.cli.configuration import NAME
 from callboard.cli.options import Number, Seconds, Whole
+from callboard.coordinator.framing import PORT
 from callboard.coordinator.lava_file import LAVA_FILE
 from callboard.coordinator.limits import USUAL
-from callboard.coordinator.settings import PORT
 from callboard.coordinator.terms import Terms
 
 _TERMS = Terms()

@@ -15,12 +15,9 @@ import anyio
 from attrs import frozen
 
 from callboard.coordinator.answers import Answer
-from callboard.coordinator.framing import FrameError, FrameReader, frame
+from callboard.coordinator.framing import PORT, FrameError, FrameReader, frame
 from callboard.coordinator.requests import Json, Request, fields
 from callboard.coordinator.wording import brief
-
-PORT = 3079
-"""LAVA's port of the coordinator."""
 
 _SCHEME = "lava"
 _BLOCK = 4096

@@ -10,6 +10,9 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping
 from io import StringIO
 
+PORT = 3079
+"""Where LAVA's coordinator listens unless it is told otherwise."""
+
 HEADER_LENGTH = 8
 
 _Utf8 = getincrementaldecoder("utf-8")

@@ -11,14 +11,12 @@ from attrs import Attribute, evolve, field, frozen
 
 from callboard.actors.semantics import DOCUMENTED, LAVA, Semantics
 from callboard.coordinator.errors import SettingError
+from callboard.coordinator.framing import PORT
 from callboard.coordinator.limits import Limits
 from callboard.coordinator.terms import LOOPBACK, Network, Terms
 from callboard.state import state_directory
 
 LogFormat = Literal["text", "json"]
-
-PORT = 3079
-"""The port of LAVA's coordinator."""
 
 _DAY_S = 86_400.0
 
