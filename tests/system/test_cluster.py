@@ -356,6 +356,7 @@ def test_a_machine_that_is_cut_off_for_long_loses_its_jobs_alone(lab: Lab, essen
     assert lab.containers("w1") == [container], "nobody can reach it"
     following = lab.begin(ALONE, "following")
     following.await_note("a device of type lxc named box-1")
+    lab.hear("w1", "NATS is unreachable")
     most = 1
     lab.street.mend("w1")
     while following.process.poll() is None:
