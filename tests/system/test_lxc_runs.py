@@ -211,7 +211,7 @@ def test_a_failing_test_is_no_error(boxes: Callboard) -> None:
 def test_an_essential_container_that_goes_down_takes_the_group_along(boxes: Callboard) -> None:
     definition = group(
         {
-            "a": [Test("t", ["lava-sync up", "poweroff -f"])],
+            "a": [Test("t", ["lava-sync up", "poweroff -f", "sleep 4711"])],
             "b": [Test("t", ["lava-sync up", *FOREVER.steps])],
         },
         role={"a": {"essential": True}},
