@@ -55,6 +55,9 @@ class Calls:
         except OSError as error:
             raise InfrastructureError(str(error)) from error
         answer = await protocol.ask(call)
+        if isinstance(answer, Refused) and answer.overlooked:
+            self._log("warning", f"{answer.reason}: {written.request} is passed without data")
+            return data
         if not isinstance(answer, Granted):
             reason = answer.reason if isinstance(answer, Refused) else "the call was given up"
             raise MultinodeTimeout(reason)

@@ -43,7 +43,7 @@ class Refused:
 
     Attributes:
         reason: For the job's reader.
-        overlooked: Whether nodes go on all the same, as if it had been granted without data.
+        overlooked: Whether who has called goes on all the same, without data.
     """
 
     reason: str

@@ -259,8 +259,6 @@ class Multinode(Actor[ProtocolMessage | _Answered | _Withdrawn]):
     def _answer(self, open_: _Open, answer: Answer) -> None:
         if self._journal.listening:
             self._record_answer(open_, answer)
-        if isinstance(answer, Refused) and answer.overlooked:
-            answer = Granted()
         open_.reply.send(answer)
 
     def _record_answer(self, open_: _Open, answer: Answer) -> None:

@@ -1,8 +1,9 @@
 """A worker's process of a group on a cluster: nodes that only call, and the leader on one of them.
 
-`python -m benchmarks.stage PLAN`, with a `Plan` as JSON, prints a `Report` as JSON, and stays until
-its standard input ends. All but the nodes is what a cluster really has: parcels, guard, recorder,
-ledger, log. Times are of CLOCK_MONOTONIC, which processes of a machine share.
+`python -m benchmarks.stage PLAN`, with a `Plan` as JSON, prints an empty line when it can be spoken
+to and a `Report` as JSON when all is done, and stays until its standard input ends. All but the
+nodes is what a cluster really has: parcels, guard, recorder, ledger, log. Times are of
+CLOCK_MONOTONIC, which processes of a machine share.
 """
 
 import asyncio
@@ -267,6 +268,8 @@ async def _run(plan: Plan) -> None:
         down = subjects.down(_name(plan.index), GROUP)
         stack.enter_context(cluster.here(down, lambda _subject, data: host.hear(data)))
         await cluster.nc.subscribe(down, cb=arrive)
+        await cluster.nc.flush()
+        print(flush=True)
         async with anyio.create_task_group() as acting:
             acting.start_soon(host.run, system)
             if plan.index == 0:

@@ -33,8 +33,8 @@ STORE = [
     ),
     (
         "an end that nobody asked for is written too",
-        "End(group) if isinstance(request, Forget) else Change(request, begins, ends)",
-        "Change(request, begins, ends)",
+        "End(group) if isinstance(request, Forget) else Change(request, begun, ends)",
+        "Change(request, begun, ends)",
     ),
 ]
 
@@ -47,12 +47,17 @@ SEGMENTS = [
     ),
     (
         "only the end of the last segment can be unfinished",
-        "if following is None and damage.unfinished:",
+        "if damage.unfinished and self._next >= certain:",
         "if damage.unfinished:",
     ),
     (
+        "what older segments were removed for is never taken for unfinished",
+        "oldest=self.index.newest, certain=self._next)",
+        "oldest=self.index.newest)",
+    ),
+    (
         "what was not acknowledged before a segment doesn't count",
-        "while following is None or self._next < following.first:",
+        "while following is None or self._next < certain:",
         "while following is None or offset < len(data):",
     ),
     (

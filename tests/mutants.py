@@ -2,18 +2,18 @@
 
     python -m tests.mutants [WORD]
 
-Prints which test notices first; only for the rules with WORD, if it is given. The exit code is 1
-when a rule can be broken unnoticed.
+Prints which test notices first; only for the rules with WORD, or of files with it, if it is given.
+The exit code is 1 when a rule can be broken unnoticed.
 """
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.actor_mutants import ANSWERS, LEDGER, TIMES
+from tests.cluster_mutants import HOSTING, REIGN, STAFF
 from tests.kept_mutants import DIRECTORY, KEPT, RECORDS, RECOVERY, SEGMENTS, STORE
 from tests.link_mutants import RECEIVER, REMOTE, SENDER
 from tests.mutation import Mutant, first_failure
-from tests.reign_mutants import REIGN
 from tests.served_mutants import CLIENTS, EXCHANGE, FETCHED, FRAMING, GROUP, REQUESTS
 from tests.state_mutants import (
     BLAME,
@@ -38,6 +38,7 @@ _ACTOR_TESTS = ("tests/actors/test_coordinator.py",)
 _LEDGER_TESTS = ("tests/actors/test_ledger.py",)
 _LINK_TESTS = ("tests/runtime/test_link.py",)
 _REIGN_TESTS = ("tests/cluster/test_reign.py", "tests/cluster/test_taking_up.py")
+_HOSTING_TESTS = ("tests/cluster/test_hosting.py", *_REIGN_TESTS)
 _BLAME_TESTS = ("tests/actors/test_blame.py",)
 _FETCHED_TESTS = ("tests/actors/test_fetched.py",)
 _SERVED_TESTS = (
@@ -116,6 +117,8 @@ MUTANTS = [
         ("actors/job.py", _ACTOR_TESTS, _ESSENTIAL),
         ("actors/blame.py", _BLAME_TESTS, BLAME),
         ("src/callboard/cluster/reign.py", _REIGN_TESTS, REIGN),
+        ("src/callboard/cluster/staff.py", _REIGN_TESTS, STAFF),
+        ("src/callboard/cluster/hosting.py", _HOSTING_TESTS, HOSTING),
     ]
     for rule, old, new in table
 ]
@@ -130,13 +133,13 @@ def _verdict(mutant: Mutant) -> tuple[bool, str]:
 
 
 def main(word: str = "") -> int:
-    """Try the mutants whose rules contain `word`, and say what noticed each."""
-    tests = tuple({test: None for each in MUTANTS for test in each.tests})
+    """Try the mutants whose rules or files contain `word`, and say what noticed each."""
+    chosen = [each for each in MUTANTS if word in each.rule or word in each.file]
+    tests = tuple({test: None for each in chosen for test in each.tests})
     control = first_failure(None, tests)
     if control is not None:
         print(f"{control} fails without any mutant")
         return 1
-    chosen = [each for each in MUTANTS if word in each.rule]
     survivors = 0
     print(f"{'rule':80} | caught by")
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -42,7 +42,7 @@ def taken() -> Iterator[str]:
 
 def gets_as_far_as_listening(folder: Path, port: str, *arguments: str, **variables: str) -> None:
     ran = callboard(folder, "coordinator", "--port", port, *arguments, **variables)
-    assert ran.returncode == 2
+    assert ran.returncode == 3
     assert f"port {port}" in ran.stderr
     assert "CB292" in ran.stderr
 

@@ -26,7 +26,8 @@ PACKAGES = {
 ALLOWED = {
     "callboard.runtime": set[str](),
     "callboard.events": set[str](),
-    "callboard.state": set[str](),
+    "callboard.home": set[str](),
+    "callboard.state": {"callboard.home"},
     "callboard.scenarios": set[str](),
     "callboard.definition": set[str](),
     "callboard.actors": {
@@ -35,7 +36,7 @@ ALLOWED = {
         "callboard.events",
         "callboard.journal",
     },
-    "callboard.sources": {"callboard.definition"},
+    "callboard.sources": {"callboard.definition", "callboard.home"},
     "callboard.journal": {"callboard.events"},
     "callboard.reservation": {"callboard.actors", "callboard.definition", "callboard.state"},
     "callboard.flow": {"callboard.definition", "callboard.events"},

@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from callboard.home import own_folder
+
 _COUNTER = "next-job-id"
 _FIRST_ID = 1
 
@@ -14,8 +16,7 @@ def state_directory() -> Path:
         return Path(named)
     if os.geteuid() == 0:
         return Path("/var/lib/callboard")
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(home) / "callboard"
+    return own_folder("XDG_STATE_HOME", ".local/state")
 
 
 def take_job_ids(count: int) -> int:

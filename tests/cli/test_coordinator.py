@@ -31,8 +31,13 @@ UNIT = ROOT / "packaging/callboard-coordinator.service"
 
 def refused(folder: Path, *arguments: str | Path, **variables: str) -> str:
     """What is said of a coordinator that can't be run like this."""
+    return ended(2, folder, *arguments, **variables)
+
+
+def ended(code: int, folder: Path, *arguments: str | Path, **variables: str) -> str:
+    """What is said of a coordinator that ends with this code instead of being run."""
     ran = callboard(folder, "coordinator", *arguments, **variables)
-    assert (ran.returncode, ran.stdout) == (2, "")
+    assert (ran.returncode, ran.stdout) == (code, "")
     return " ".join(ran.stderr.split())
 
 
@@ -92,13 +97,17 @@ def test_an_option_comes_before_the_environment_and_that_before_the_files(
 ) -> None:
     option, variable, ours, lavas = taken
     (tmp_path / "lava.conf").write_text(json.dumps({"port": lavas, "blocksize": 4096}))
-    config = ["--config", "lava.conf"]
-    assert f"port {lavas}" in refused(tmp_path, *config)
+
+    def tried(*arguments: str, **variables: str) -> str:
+        words = ["--config", "lava.conf", *arguments]
+        return ended(3, tmp_path, *words, **variables)
+
+    assert f"port {lavas}" in tried()
     (tmp_path / "callboard.toml").write_text(f"[coordinator]\nport = {ours}\n")
-    assert f"port {ours}" in refused(tmp_path, *config)
+    assert f"port {ours}" in tried()
     environment = {"CALLBOARD_COORDINATOR_PORT": str(variable)}
-    assert f"port {variable}" in refused(tmp_path, *config, **environment)
-    assert f"port {option}" in refused(tmp_path, *config, "--port", str(option), **environment)
+    assert f"port {variable}" in tried(**environment)
+    assert f"port {option}" in tried("--port", str(option), **environment)
 
 
 LAVAS = """\
@@ -147,12 +156,55 @@ def test_networks_of_the_environment_are_separated_by_spaces(tmp_path: Path) -> 
     assert "hint: separate several by spaces" in refused(tmp_path, **variable)
 
 
-@pytest.mark.parametrize("option", ["--hold=x", "--hold=nan", "--forget-after=0", "--max-ids=0"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "hold=x",
+        "hold=nan",
+        "hold=inf",
+        "hold=1e999",
+        "forget-after=0",
+        "forget-after=inf",
+        "request-time=nan",
+        "request-time=inf",
+        "max-ids=0",
+        "max-bytes=inf",
+        "max-bytes=1.5",
+    ],
+)
 def test_numbers_that_make_no_sense_are_refused(tmp_path: Path, option: str) -> None:
-    name = option.partition("=")[0]
-    text = refused(tmp_path, option)
-    assert name in text
+    name, _, value = option.partition("=")
+    text = refused(tmp_path, f"--{option}")
+    assert f"invalid value for '--{name}': " in text
+    assert value in text
     assert "float" not in text
+    written = "[]" if value == "x" else value.replace("1e999", "inf")
+    (tmp_path / "callboard.toml").write_text(f"[coordinator]\n{name} = {written}\n")
+    assert f"'{name}' of [coordinator] can't have this value" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("HOLDS", "did you mean $CALLBOARD_COORDINATOR_HOLD?"),
+        ("MAX_CLIENT", "did you mean $CALLBOARD_COORDINATOR_MAX_CLIENTS?"),
+        ("hold", "did you mean $CALLBOARD_COORDINATOR_HOLD?"),
+        ("WHATEVER", "see callboard coordinator --help"),
+        ("", "see callboard coordinator --help"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_was_meant(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    variable = f"CALLBOARD_COORDINATOR_{name}"
+    text = refused(tmp_path, **{variable: "1"})
+    said = f"error[CB290]: ${variable} is no setting of a coordinator hint: {hint}"
+    assert text.endswith(said)
+
+
+def test_a_number_of_very_many_digits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "callboard.toml").write_text(f"[coordinator]\nhold = 1{'0' * 400}\n")
+    assert "'hold' of [coordinator] can't have this value" in refused(tmp_path)
 
 
 # What it says while it runs
@@ -418,7 +470,7 @@ def test_names_with_controls_do_no_harm_to_a_terminal(tmp_path: Path) -> None:
 
 def test_two_coordinators_do_not_share_a_socket(ours: Coordinator) -> None:
     ran = process(ours.folder, "coordinator", "--port", "0", "--socket", ours.control)
-    assert ran.returncode == 2
+    assert ran.returncode == 3
     assert f"error[CB292]: another coordinator has {ours.control}" in ran.stderr
     assert "--socket PATH" in ran.stderr
     status(ours)
@@ -436,6 +488,28 @@ def test_the_service_starts_what_the_command_line_knows(tmp_path: Path) -> None:
     with Coordinator(folder, words[1:]) as coordinator:
         found = callboard(folder, "coordinator", "status", "--socket", socket_path, "--json")
         assert document(found)["coordinator"]["pid"] == coordinator.pid
+
+
+def test_the_service_reads_the_machines_settings(tmp_path: Path) -> None:
+    [line] = re.findall(r"^Environment=(.*)$", UNIT.read_text(), re.MULTILINE)
+    name, _, value = line.replace("%E", str(tmp_path / "etc")).partition("=")
+    settings = tmp_path / "etc/callboard/callboard.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[coordinator]\nbind = "0.0.0.0"\n')
+    assert "bind in callboard.toml: 0.0.0.0 can be" in refused(tmp_path, **{name: value})
+
+
+def test_the_service_is_tried_again_where_time_may_help(tmp_path: Path, taken: list[int]) -> None:
+    [final] = re.findall(r"^RestartPreventExitStatus=(.*)$", UNIT.read_text(), re.MULTILINE)
+    ended(int(final), tmp_path, "--bind", "0.0.0.0")
+    (tmp_path / "core").touch()
+    for words in (
+        ["--port", str(taken[0])],
+        ["--bind", "192.0.2.7", "--allow", "192.0.2.0/24"],
+        ["--state", str(tmp_path)],
+    ):
+        ran = callboard(tmp_path, "coordinator", *words)
+        assert ran.returncode not in (0, int(final))
 
 
 def test_every_setting_of_the_service_is_one(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -17,6 +19,9 @@ from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError, Left, NeverRan
 from callboard.cluster.following import Following, follow
 from callboard.cluster.founding import ensure
+from callboard.cluster.hearing import LEADERS
+from callboard.cluster.lookout import Lookout
+from callboard.cluster.presence import present
 from callboard.cluster.records import (
     GroupRecord,
     Need,
@@ -268,6 +273,123 @@ async def test_a_queued_group_is_said_to_wait_once(cluster: Cluster) -> None:
         await lead(cluster, group, events_of(pair(), group, 1))
         await found.wait()
     assert heard.empty()
+
+
+@asynccontextmanager
+async def living(cluster: Cluster, registration: Registration) -> AsyncIterator[None]:
+    """A worker that is heard of while the context is open."""
+    async with present(cluster, registration, quiet):
+        yield
+
+
+async def test_who_follows_a_group_is_told_of_workers_that_fall_silent_and_are_back(
+    cluster: Cluster,
+) -> None:
+    client = Client(cluster)
+    group = (await client.submit(pair(), Settings())).id
+    names = ("w1", "w1", "w2")
+    seats = {job: Seat(name, "i", "local-1", "local") for job, name in enumerate(names, 1)}
+    await cluster.bucket(subjects.TABLE).put("table", encode(Table((), {group: seats})))
+    await alter(cluster, group, state="running")
+    events = events_of(pair(), group, 1)
+    said: asyncio.Queue[str] = asyncio.Queue()
+    w1, w2, stage = worker("w1", leads=False), worker("w2", leads=False), worker("stage")
+    async with (
+        living(cluster, w2),
+        follow(client, group, [], said.put_nowait, owns=False) as found,
+    ):
+        async with living(cluster, stage):
+            assert await said.get() == "waiting for worker w1, which is not heard of any more"
+        assert await said.get() == f"waiting for {LEADERS}, such as `callboard worker --nats URL`"
+        async with living(cluster, stage):
+            assert await said.get() == f"{LEADERS} is back"
+            async with living(cluster, w1):
+                assert await said.get() == "worker w1 is back"
+            await write(cluster, group, events)
+            await found.wait()
+    assert said.empty()
+
+
+async def test_the_workers_of_jobs_that_have_ended_are_not_waited_for(cluster: Cluster) -> None:
+    client = Client(cluster)
+    group = (await client.submit(pair(), Settings())).id
+    seats = {job: Seat("w1", "i", "local-1", "local") for job in (1, 2, 3)}
+    await cluster.bucket(subjects.TABLE).put("table", encode(Table((), {group: seats})))
+    await write(cluster, group, events_of(pair(), group, 1)[:-1])
+    said: asyncio.Queue[str] = asyncio.Queue()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Lookout(client, group, said.put_nowait).run)
+        assert await said.get() == f"waiting for {LEADERS}, such as `callboard worker --nats URL`"
+        async with living(cluster, worker("stage")):
+            assert await said.get() == f"{LEADERS} is back"
+        tasks.cancel_scope.cancel()
+
+
+async def test_nobody_is_silent_for_whom_the_servers_were_away(own_server: Server) -> None:
+    async with connect(Access(own_server.url), name="test", note=quiet) as cluster:
+        await ensure(cluster.js, 2.0)
+        client, back = Client(cluster), asyncio.Event()
+        group = (await client.submit(pair(), Settings())).id
+        table = Table((), {group: {1: Seat("w1", "i", "local-1", "local")}})
+        await cluster.bucket(subjects.TABLE).put("table", encode(table))
+        said: asyncio.Queue[str] = asyncio.Queue()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Lookout(client, group, said.put_nowait).run)
+            assert "worker w1" in await said.get()
+            assert client.hears
+            cluster.listen(lambda there: back.set() if there else None)
+            own_server.restart()
+            await back.wait()
+            assert not client.hears
+            tasks.cancel_scope.cancel()
+
+
+class Behind(Client):
+    """Is told nothing of what happens for as long as it takes."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.looked = asyncio.Semaphore(0)
+        self.told = asyncio.Event()
+
+    async def events(self, group: str, *, follow: bool) -> AsyncGenerator[Event, None]:
+        if follow:
+            await self.told.wait()
+        async with aclosing(super().events(group, follow=follow)) as events:
+            async for each in events:
+                yield each
+
+    async def has_whole_log(self, group: str) -> bool:
+        found = await super().has_whole_log(group)
+        self.looked.release()
+        return found
+
+
+async def test_the_end_of_a_log_may_come_late(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.cluster.following._PATIENCE_S", 0.0)
+    client = Behind(cluster)
+    group = (await client.submit(pair(), Settings())).id
+    await lead(cluster, group, events_of(pair(), group, 1))
+    async with follow(client, group, [], quiet, owns=False) as found:
+        for _ in range(2):
+            await client.looked.acquire()
+        client.told.set()
+        assert (await found.wait()).exit_code == 0
+
+
+async def test_a_log_that_has_no_end_is_not_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.cluster.following._PATIENCE_S", 0.0)
+    client = Client(cluster)
+    group = (await client.submit(pair(), Settings())).id
+    *events, _ = events_of(pair(), group, 1)
+    await lead(cluster, group, events)
+    async with follow(client, group, [], quiet, owns=False) as found:
+        with pytest.raises(ClusterError, match="has no end, but the group has ended"):
+            await found.wait()
 
 
 @pytest.mark.parametrize("fault", [BrokenPipeError, ValueError])

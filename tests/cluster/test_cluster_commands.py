@@ -18,7 +18,9 @@ from callboard.cluster.server import find_server
 
 
 @contextmanager
-def _dev(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
+def _dev(
+    *arguments: str, ended_by: signal.Signals = signal.SIGINT
+) -> Iterator[tuple["subprocess.Popen[str]", dict[str, Any]]]:
     """A server for trying, and what it has said of itself."""
     command = [sys.executable, "-m", "callboard", "cluster", "dev", "--port", "0", "--json"]
     process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
@@ -30,7 +32,7 @@ def _dev(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", dict[str, A
             assert line, process.wait()
             text += line
         yield process, json.loads(text)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ended_by)
         assert process.wait(30) == 0
     finally:
         process.send_signal(signal.SIGTERM)
@@ -56,8 +58,9 @@ def _gone(pid: int) -> bool:
     return False
 
 
-def test_a_server_for_trying_leaves_nothing_behind(tmp_path: Path) -> None:
-    with _dev("--lease", "2") as (_, said):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_for_trying_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    with _dev("--lease", "2", ended_by=number) as (_, said):
         ran = callboard(tmp_path, "cluster", "init", "--nats", said["url"], "--json")
         assert ran.returncode == 0
         assert json.loads(ran.stdout)["made"] == []

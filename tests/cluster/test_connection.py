@@ -8,7 +8,7 @@ import pytest
 from nats.aio.msg import Msg
 from tests.cluster.server import Server
 
-from callboard.cluster import connection, subjects
+from callboard.cluster import lasting, subjects
 from callboard.cluster.access import Access
 from callboard.cluster.connection import Cluster, connect
 from callboard.cluster.errors import ClusterError
@@ -16,6 +16,14 @@ from callboard.cluster.founding import ensure
 from callboard.cluster.stores import LEASE_S, RETENTION_S
 
 _CLIENT_PORT = "name the port at which NATS listens to clients, which mostly is 4222"
+
+
+def quiet(_text: str) -> None:
+    """Say nothing."""
+
+
+async def ignore(_message: Msg) -> None:
+    """Do nothing with it."""
 
 
 async def _refusal(access: Access, *, make: bool = True) -> ClusterError:
@@ -70,6 +78,40 @@ async def test_the_connection_survives_the_death_of_the_server(own_server: Serve
         assert (await heard.next_msg(5)).data == b"posted while it was away"
         assert changes == [False, True]
     assert said == ["NATS is unreachable; everything waits", "NATS is back"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("where", ["there", "away", "coming back", "coming back, and misses that"])
+async def test_a_connection_leaves_nothing_running_wherever_it_is_closed(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    trying = anyio.Event()
+    before = asyncio.all_tasks()
+    async with connect(Access(own_server.url), name="test", note=quiet) as cluster:
+        await cluster.nc.subscribe("heard", cb=ignore)
+        dial = cluster.nc._select_next_server
+
+        async def try_for_ever() -> None:
+            trying.set()
+            try:
+                await anyio.sleep_forever()
+            except asyncio.CancelledError:  # as where it comes at the moment of a connection
+                if "misses" not in where:
+                    raise
+                own_server.start()
+                await dial()
+
+        if "back" in where:
+            monkeypatch.setattr(cluster.nc, "_select_next_server", try_for_ever)
+        if where != "there":
+            away = anyio.Event()
+            cluster.listen(lambda _there: away.set())
+            own_server.kill()
+            await away.wait()
+        if "back" in where:
+            await trying.wait()
+    assert asyncio.all_tasks() == before
+    assert cluster.nc.is_closed
 
 
 @pytest.mark.asyncio
@@ -152,7 +194,7 @@ async def test_who_waits_for_a_request_is_called_no_nats_server(
         await reader.read()  # as a web server does
         writer.close()
 
-    monkeypatch.setattr(connection, "_FIRST_S", 1.0)
+    monkeypatch.setattr(lasting, "FIRST_S", 1.0)
     async with await asyncio.start_server(wait, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         error = await _refusal(Access(f"nats://127.0.0.1:{port}"))

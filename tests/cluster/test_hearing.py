@@ -4,11 +4,12 @@ import datetime as dt
 from collections.abc import Mapping
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from callboard.cluster import subjects
 from callboard.cluster.bucket import Written
-from callboard.cluster.hearing import heard, silence
+from callboard.cluster.hearing import LEADERS, attendance, heard
 from callboard.cluster.records import Registration, Seat, encode
 
 LEASE_S = 9.0
@@ -24,7 +25,8 @@ def entry(name: str, ago_s: int | None) -> Written:
 def said(worker: str, ages_s: Mapping[str, int | None], incarnation: str = "i") -> str | None:
     """What is said of a job on a worker where entries were written so long ago."""
     workers = heard({name: entry(name, ago_s) for name, ago_s in ages_s.items()})
-    return silence(Seat(worker, incarnation, "local-1", "local"), workers, LEASE_S)
+    seat = Seat(worker, incarnation, "local-1", "local")
+    return attendance([seat], workers, LEASE_S)[f"worker {worker}"]
 
 
 def test_a_worker_that_misses_heartbeats_is_said_to() -> None:
@@ -54,3 +56,19 @@ def test_the_clock_of_who_looks_does_not_matter(ages_s: dict[str, int | None], o
 def test_an_entry_of_another_version_is_no_worker() -> None:
     workers = heard({"w": Written(b'{"protocol":0}', NOW), "v": entry("v", 1)})
     assert list(workers) == ["v"]
+
+
+@pytest.mark.parametrize("incarnations", ["ij", "ji"])
+def test_a_worker_that_one_of_its_jobs_waits_for_is_waited_for(incarnations: str) -> None:
+    there = heard({"w": entry("w", 0)})
+    seats = [Seat("w", each, "local-1", "local") for each in incarnations]
+    found = attendance(seats, there, LEASE_S)
+    assert found["worker w"] == "worker w, which was started again"
+
+
+def test_somebody_has_to_lead() -> None:
+    there = heard({"w": entry("w", 0)})
+    assert attendance((), there, LEASE_S) == {LEADERS: None}
+    assert attendance((), {}, LEASE_S) == {
+        LEADERS: "a worker that leads groups, such as `callboard worker --nats URL`"
+    }

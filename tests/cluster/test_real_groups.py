@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.cluster.server import Server
 from tests.cluster.shell import Shell, line_with
 from tests.sources.servers import commit, git
 
@@ -235,6 +236,38 @@ async def test_who_watches_a_group_sees_nothing_of_a_change_of_leaders(callboard
     events = list(read_log(callboard.folder / "out/events.jsonl"))
     assert [each.seq for each in events] == list(range(1, len(events) + 1))
     assert all(each.cause is None or each.cause < each.seq for each in events)
+
+
+async def test_who_watches_a_group_is_told_when_a_worker_is_silent_and_back(
+    own_server: Server, callboard: Stage
+) -> None:
+    callboard.environment["CALLBOARD_NATS"] = own_server.url
+    await callboard("cluster", "init", "--lease", "4")
+    (callboard.folder / "slow.yaml").write_text(SLOW)
+    async with (
+        callboard.worker("host", 2, "--no-lead") as host,
+        callboard.worker("stage", 0),
+        callboard.started("run", "slow.yaml", "-o", "out") as run,
+    ):
+        await line_with(run.stderr, "submitted as")
+        [listed] = json.loads((await callboard("list", "--json")).out)["groups"]
+        async with (
+            callboard.started("attach", listed["group"]) as attached,
+            callboard.started("logs", listed["group"], "-f") as logs,
+        ):
+            watching = (run, attached, logs)
+            for each in watching:
+                await line_with(each.stdout, "1_endless begins")
+            host.send_signal(signal.SIGSTOP)
+            for each in watching:
+                await line_with(each.stderr, "waiting for worker host, ")
+            host.send_signal(signal.SIGCONT)
+            for each in watching:
+                await line_with(each.stderr, "worker host is back")
+            for each in watching:
+                assert each.stdout is not None
+                await each.stdout.read()
+                assert await each.wait() == 0
 
 
 async def test_a_group_whose_bundle_is_gone_ends_and_says_so(

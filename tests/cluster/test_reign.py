@@ -5,11 +5,15 @@ from collections import Counter
 import anyio
 import pytest
 from attrs import define
+from tests.cluster.standins import LEASE_S
 from tests.cluster.test_taking_up import check_log, rehearsal, undisturbed, verdict
 from tests.cluster.troupe import BOXES, Troupe
 
+from callboard.cluster import entries
+from callboard.cluster.messages import job_address
 from callboard.cluster.rebuilt import rebuild
-from callboard.events import Failure, JobEnded, JobStarted
+from callboard.events import Failure, JobEnded, JobStarted, RunEnded, decode
+from callboard.runtime import DeadLetter
 
 SPARE = "rack-3"
 
@@ -119,6 +123,23 @@ def test_the_jobs_of_a_worker_that_counts_as_lost_end_at_once_and_the_others_go_
         assert troupe.closed_s.get(2, at_s) < at_s + 0.5, "if its nodes were made at all"
 
 
+def test_what_is_heard_of_a_job_when_the_group_has_ended_is_no_event() -> None:
+    ended = anyio.Event()
+
+    def is_fatal(line: bytes) -> bool:
+        if not entries.is_entry(line) and isinstance(decode(line).body, RunEnded):
+            ended.set()
+        return False
+
+    async def say(troupe: Troupe) -> None:
+        await ended.wait()
+        assert troupe.leader is not None
+        assert troupe.leader.reign is not None
+        troupe.leader.reign._miss(DeadLetter(job_address(1), "an answer that came too late"))
+
+    check_log(Troupe(rehearsal("demo"), 1, is_fatal, say, loss=0.0).run().events)
+
+
 def test_nobody_waits_at_the_end_for_a_worker_that_is_lost() -> None:
     async def cut_off(troupe: Troupe) -> None:
         await anyio.sleep(3.0)
@@ -161,6 +182,18 @@ def test_a_group_is_cancelled_also_while_a_worker_makes_its_nodes(
     assert troupe.events[-1].time_s < at_s + 1.0
     assert not [e for e in troupe.events if isinstance(e.body, JobStarted)]
     assert verdict(troupe.events).ended == ("canceled", 130)
+
+
+def test_a_group_is_cancelled_also_while_a_worker_promises_nothing() -> None:
+    async def cancel(troupe: Troupe) -> None:
+        troupe.hosts["rack-2"].cut_off()
+        await anyio.sleep(2.0)
+        troupe.interrupt("not needed any more")
+
+    troupe = Troupe(rehearsal("demo"), 1, befalls=cancel, loss=0.0).run()
+    check_log(troupe.events)
+    assert health(troupe) == {"canceled": 3}
+    assert troupe.over_s < 3 * LEASE_S
 
 
 @pytest.mark.parametrize("entry", [b"allotted", b"led"])

@@ -8,7 +8,7 @@ import pytest
 from callboard.actors.messages import Leave, Sync
 from callboard.cluster.messages import Emitted
 from callboard.cluster.numbering import base_of
-from callboard.cluster.reporter import Reporter
+from callboard.cluster.reporter import PATIENCE_S, Reporter
 from callboard.events import CallMade, Message, decode
 from callboard.journal import Journal
 from callboard.runtime import ActorStopped, MailboxFull, Outcome
@@ -61,21 +61,30 @@ def _texts(body: object) -> list[str]:
     return [each.text if isinstance(each, Message) else type(each).__name__ for each in events]
 
 
-async def turn() -> None:
-    """Let what is put off to the end of this turn of the loop be done."""
-    await anyio.lowlevel.checkpoint()
+async def moment() -> None:
+    """Let what waits for others be put; a timer that was set before this one is due before it."""
+    await anyio.sleep(PATIENCE_S)
 
 
 async def test_events_of_one_moment_go_in_one_message() -> None:
     wire = Wire()
     wire.say("a", "b")
     assert wire.texts == []
-    await turn()
+    await moment()
     wire.say("c")
-    await turn()
+    await moment()
     assert wire.texts == [["a", "b"], ["c"]]
     bodies = [each.body for each in wire.sent]
     assert [each.first for each in bodies if isinstance(each, Emitted)] == [1, 3]
+
+
+async def test_events_that_nothing_follows_from_wait_for_others() -> None:
+    wire = Wire()
+    wire.say("a")
+    await anyio.lowlevel.checkpoint()
+    wire.say("b")
+    await moment()
+    assert wire.texts == [["a", "b"]]
 
 
 async def test_what_has_led_to_a_request_goes_before_it() -> None:
@@ -96,7 +105,7 @@ async def test_what_has_led_to_a_request_goes_before_it() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         await asked.wait()
-        await turn()
+        await moment()
         wire.sender.close()
     assert wire.texts == [["a"], ["Leave"], ["b"], ["Leave"], ["CallMade"], ["Sync"]]
     assert coordinator.address == "/group/coordinator"
@@ -108,7 +117,7 @@ async def test_while_nobody_hears_events_gather_and_leave_room_for_requests() ->
     numbers = [str(number) for number in range(50)]
     for each in numbers:
         wire.say(each)
-        await turn()
+        await moment()
     assert wire.texts == [[each] for each in numbers[:8]]
     coordinator.tell_nowait(Leave(7))
     assert wire.texts[-1] == ["Leave"]
@@ -119,35 +128,35 @@ async def test_while_nobody_hears_events_gather_and_leave_room_for_requests() ->
 async def test_a_link_without_room_is_tried_again() -> None:
     wire = Wire(window=1)
     wire.say("a")
-    await turn()
+    await moment()
     wire.say("b")
-    await turn()
+    await moment()
     with pytest.raises(MailboxFull):
         wire.reporter.behind(wire.coordinator).tell_nowait(Leave(7))
     assert wire.texts == [["a"]]
     wire.settle(1)
     with anyio.fail_after(10):
         while len(wire.sent) < 2:
-            await turn()
+            await moment()
     assert wire.texts == [["a"], ["b"]]
 
 
 async def test_many_events_go_in_messages_of_bounded_size() -> None:
     wire = Wire()
     wire.say(*(f"{number} {'x' * 100}" for number in range(30)))
-    await turn()
+    await moment()
     sizes = [sum(map(len, each.body.lines)) for each in wire.sent if isinstance(each.body, Emitted)]
     assert max(sizes) <= 1000
     assert len(sizes) < 10
     wire.settle(*range(1, len(sizes) + 1))
-    await turn()
+    await moment()
     assert len(wire.all_texts) == 30
 
 
 async def test_an_event_that_is_too_large_is_replaced_by_one_that_says_so() -> None:
     wire = Wire()
     wire.say("a", "x" * 2000, "b")
-    await turn()
+    await moment()
     ((a, replaced, b),) = wire.texts
     assert (a, b) == ("a", "b")
     assert replaced.startswith("an event is too large for the cluster and is left out: `message`")
@@ -158,16 +167,16 @@ async def test_a_reporter_that_is_closed_says_nothing_more() -> None:
     wire.say("a")
     wire.reporter.close()
     wire.say("b")
-    await turn()
+    await moment()
     assert wire.sent == []
 
 
 async def test_when_the_group_is_over_for_the_leader_nobody_minds() -> None:
     wire = Wire()
     wire.say("a")
-    await turn()
+    await moment()
     wire.sender.close()
     wire.say("b")
-    await turn()
-    await turn()
+    await moment()
+    await moment()
     assert wire.texts == [["a"]]

@@ -1,6 +1,7 @@
 """The worker's process: it comes, is seen, drains, dies, and comes back."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -81,6 +82,24 @@ def test_a_worker_of_that_name_on_another_machine_is_refused(short: Server, tmp_
             second.until("note", "waiting to see whether it lives")
             assert second.popen.wait(30) == 2
             assert "error[CB273]: another worker is called bench, and lives" in second.rest()
+
+
+def test_a_worker_in_the_background_of_a_script_is_ended_by_sigterm_alone(short: Server) -> None:
+    background = ("sh", "-c", '"$@" & echo $!; wait $!', "sh")  # which has it ignore SIGINT
+    with a_worker(short, "--name", "back", prefix=background) as worker:
+        assert worker.popen.stdout is not None
+        pid = int(worker.popen.stdout.readline())
+        try:
+            worker.until("ready")
+            os.kill(pid, signal.SIGINT)
+            os.kill(pid, signal.SIGTERM)
+            assert worker.until("draining")["text"].startswith("SIGTERM: ")
+            worker.until("ended")
+            assert worker.popen.wait(30) == 0
+        finally:
+            if worker.popen.poll() is None:  # so that the shell's child is there, too
+                os.kill(pid, signal.SIGKILL)
+    assert "ending" not in {each["fact"] for each in worker.facts}
 
 
 def test_a_worker_that_was_killed_takes_its_entry_back_at_once(

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,13 @@ class Process:
 
 
 @contextmanager
-def a_worker(server: Server, *arguments: str, **variables: str) -> Iterator[Process]:
-    """A worker of a server's cluster, from when its process is started."""
+def a_worker(
+    server: Server, *arguments: str, prefix: Sequence[str] = (), **variables: str
+) -> Iterator[Process]:
+    """A worker of a server's cluster, from when its process is started, by `prefix` if any."""
     command = [sys.executable, "-m", "callboard", "worker", "--nats", server.url, "--json"]
     popen = subprocess.Popen(
-        [*command, *arguments],
+        [*prefix, *command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,10 +7,13 @@ from pathlib import Path
 import anyio
 from attrs import define, field
 
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.exchange import Exchange
 from callboard.coordinator.facts import Fact
 from callboard.coordinator.requests import Client, LavaSend, Request
 from callboard.coordinator.store import Store
+
+NEW_YEAR = Calendar(lambda: 0.0, lambda: 0.0)
 
 
 def client(group: str = "g", name: str = "a") -> Client:
@@ -40,7 +43,7 @@ class Kept:
         return [each.kind for each in self.facts]
 
 
-def opened(path: Path, **options: object) -> Kept:
+def opened(path: Path, calendar: Calendar = NEW_YEAR, **options: object) -> Kept:
     exchange, facts = Exchange(), list[Fact]()
 
     def say(fact: Fact) -> None:
@@ -48,14 +51,14 @@ def opened(path: Path, **options: object) -> Kept:
         if fact.kind == "state-not-kept":
             kept.failed.set()
 
-    store = Store.open(path, exchange, 0.0, say, **options)  # type: ignore[arg-type]
+    store = Store.open(path, exchange, calendar, say, **options)  # type: ignore[arg-type]
     kept = Kept(exchange, store, facts)
     return kept
 
 
 @asynccontextmanager
 async def running(path: Path, **options: object) -> AsyncIterator[Kept]:
-    kept = opened(path, **options)
+    kept = opened(path, **options)  # type: ignore[arg-type]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(kept.store.run)
         try:
@@ -64,8 +67,8 @@ async def running(path: Path, **options: object) -> AsyncIterator[Kept]:
             await kept.store.close()
 
 
-async def recalled(path: Path) -> Exchange:
-    kept = opened(path)
+async def recalled(path: Path, calendar: Calendar = NEW_YEAR) -> Exchange:
+    kept = opened(path, calendar)
     await kept.store.close()
     return kept.exchange
 

@@ -183,8 +183,8 @@ async def test_where_nobody_listens_it_is_said_at_once_and_tried_up_to_the_limit
     async with bridged(address) as own:
         answer = await own.ref.ask(Gather(1, 0.2))
     trouble = "connection refused"
-    assert answer == Refused(f"{address} can't be reached for 0.2 s: {trouble}")
-    assert own.said == [f"{address} can't be reached: {trouble}; it is tried again and again"]
+    assert answer == Refused(f"{address} has not answered within 0.2 s: {trouble}")
+    assert own.said == [f"{address} doesn't answer: {trouble}; it is tried up to the limit"]
 
 
 # Calls
@@ -437,5 +437,5 @@ async def test_one_of_many_that_wait_says_that_the_coordinator_is_gone_and_back(
                 for each in pending:
                     await each.over()
     gone, back = own.said
-    assert "can't be reached: connection refused" in gone
+    assert "doesn't answer: connection refused" in gone
     assert "answers again, after " in back

@@ -1,10 +1,12 @@
 """Runs whose group has its coordinator elsewhere: beside other runs, and LAVA's dispatchers."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
+import yaml
 from tests.conformance.rule import DEFINITIONS
 from tests.coordinator.bridging import delayed, start
 from tests.coordinator.dispatcher import Dispatcher
@@ -150,6 +152,24 @@ def test_a_wait_for_all_before_anybody_has_sent_is_passed_as_lava_has_it(
     assert (answered.result, answered.reason) == ("pass", "nobody has sent early yet")
 
 
+@pytest.mark.parametrize("either", ["real", "lava"], indirect=True)
+def test_an_action_goes_on_without_data_that_nobody_has_sent_as_lava_has_it(
+    callboard: Callboard, either: tuple[str, int]
+) -> None:
+    call = {"action": "lava-overlay", "request": "lava-wait-all", "messageID": "early"}
+    content = yaml.safe_load(definition({"a": [Test("t", ["lava-send late"])]}))
+    content["actions"][0]["deploy"]["protocols"] = {
+        "lava-multinode": [call | {"message": {"ip": "$ip"}}]
+    }
+    url = f"lava://127.0.0.1:{either[1]}"
+    ran = callboard.run(yaml.safe_dump(content), "--coordinator", url, "--no-check")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.results("a") == {"0_t/multinode-send-late": "pass"}
+    [answered, _] = [each.body for each in ran.events(CallAnswered)]
+    assert isinstance(answered, CallAnswered)
+    assert (answered.result, answered.reason) == ("pass", "nobody has sent early yet")
+
+
 def test_a_group_of_one_run_alone_gets_a_name_of_its_own(
     callboard: Callboard, stack: ExitStack
 ) -> None:
@@ -202,7 +222,7 @@ def test_a_wait_goes_on_when_the_coordinator_is_killed_and_started_again(
         _joined(coordinator.address, "7", "server")
         run.until("lava-wait ready waits")
         coordinator.kill()
-        run.until("it is tried again and again")
+        run.until("it is tried up to the limit")
         coordinator.start()
         run.until("answers again")
         assert _sent(coordinator.address, "7", "ready") == {"response": "ack"}
@@ -270,7 +290,7 @@ def test_a_coordinator_that_is_not_there_is_told_at_once_and_tried_up_to_the_lim
 ) -> None:
     address = ("127.0.0.1", free_port())
     run = start(stack, callboard, delayed(_waiting(limit_s=2), "client", "server"), address)
-    run.until(f"lava://127.0.0.1:{address[1]} can't be reached: connection refused")
+    run.until(f"lava://127.0.0.1:{address[1]} doesn't answer: connection refused")
     run.popen.send_signal(signal.SIGINT)
     assert run.end().exit_code == 130
     text = delayed(_waiting(limit_s=1), "client", "server")
@@ -279,7 +299,20 @@ def test_a_coordinator_that_is_not_there_is_told_at_once_and_tried_up_to_the_lim
     assert ran.exit_code == 3
     [job] = ran.document["jobs"]
     assert job["error"]["type"] == "InfrastructureError"
-    assert "can't be reached for 1 s: connection refused" in job["error"]["message"]
+    assert "has not answered within 1 s: connection refused" in job["error"]["message"]
+
+
+def test_a_server_that_accepts_and_never_answers_is_told_within_seconds(
+    callboard: Callboard, stack: ExitStack
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = silent.getsockname()
+        run = start(stack, callboard, _waiting(limit_s=2), address)
+        line = run.until("doesn't answer")
+        assert "connected, but nothing has come for 5.1 s; it is tried up to the limit" in line
+        run.popen.send_signal(signal.SIGINT)
+        assert run.end().exit_code == 130
+    assert not any("doesn't answer" in each for each in run.said[:-1])
 
 
 # Ends

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.coordinator.peer import ACK, NACK, WAIT, answering
 from tests.coordinator.running import free_port
 
+from callboard.coordinator import client as client_module
 from callboard.coordinator.answers import Answer
 from callboard.coordinator.client import Address, Client, Misanswered, Unanswered
 from callboard.coordinator.framing import frame
@@ -247,6 +248,70 @@ async def test_the_pauses_grow_while_nobody_is_there_and_stay_bounded() -> None:
     assert [next(pauses) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     slow = Client(Address("127.0.0.1", 1), 30.0).pauses_s()
     assert [next(slow) for _ in range(3)] == [30.0, 30.0, 30.0]
+
+
+# Silence
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is noticed after half a second, beside the poll delay."""
+    monkeypatch.setattr(client_module, "_SILENCE_S", 0.5)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("hasty")
+async def test_a_server_that_accepts_and_says_nothing_is_noticed_once_while_it_is_waited_for() -> (
+    None
+):
+    notices = Notices()
+    async with answering(ACK, held=True) as peer, anyio.create_task_group() as tasks:
+        client = Client(peer.address, _DELAY_S, notices)
+        for number in range(3):
+            tasks.start_soon(client.poll, LavaWait(_ME, f"{number}"))
+        await notices.lost.wait()
+        assert client.trouble == "connected, but nothing has come for 0.52 s"
+        peer.held.set()
+    assert notices.all == [("101", "connected, but nothing has come for 0.52 s"), ("101", None)]
+    assert len(peer.asked) == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("hasty")
+async def test_who_is_held_back_while_others_are_answered_finds_no_silence() -> None:
+    notices, others = Notices(), Notices()
+    async with answering(ACK, held=True) as peer, anyio.create_task_group() as tasks:
+        client = Client(peer.address, _DELAY_S, notices)
+        tasks.start_soon(client.poll, _WAIT)
+        await peer.arrived(1)
+        tasks.start_soon(Client(peer.address, _DELAY_S, others).poll, _WAIT)
+        await peer.arrived(2)
+        held, peer.held = peer.held, anyio.Event()
+        peer.held.set()
+        while not others.lost.is_set():  # who asked later and alone finds silence by then
+            await client.deliver(LavaSend(_ME, "x", {}), again=True)
+        held.set()
+    assert notices.all == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("hasty")
+async def test_a_coordinator_that_holds_answers_back_for_long_is_silent_the_first_time_only() -> (
+    None
+):
+    notices, others = Notices(), Notices()
+    async with answering(WAIT, ACK, held=True) as peer, anyio.create_task_group() as tasks:
+        client = Client(peer.address, _DELAY_S, notices)
+        tasks.start_soon(client.poll, _WAIT)
+        await notices.lost.wait()
+        peer.held.set()
+        peer.held = anyio.Event()
+        await notices.regained.wait()
+        await peer.arrived(2)
+        tasks.start_soon(Client(peer.address, _DELAY_S, others).poll, _WAIT)
+        await others.lost.wait()  # who asked later, and doesn't know that answers are held back
+        peer.held.set()
+    assert len(notices.all) == 2
 
 
 # What must not be said twice

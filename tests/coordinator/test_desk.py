@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.coordinator.following import client, send, wait
@@ -64,6 +65,57 @@ async def test_that_an_answer_has_left_counts_though_the_disk_takes_nothing() ->
     assert at.serve(LavaSync(alone, "s")).response == "wait"
     assert at.serve(answer.receipt).response == "ack"
     assert keeper.noted == [answer.receipt]
+
+
+class Slow:
+    """A keeper whose disk takes what it is given when told so."""
+
+    failure: OSError | None = None
+    behind_bytes = 0
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+
+    def note(self, request: Request) -> None:
+        """It doesn't matter."""
+
+    def note_group(self, group: str) -> None:
+        raise AssertionError(group)
+
+    def when_settled(self, callback: Callable[[], None]) -> None:
+        self.callbacks.append(callback)
+
+
+@pytest.mark.asyncio
+async def test_answers_that_are_on_the_disk_leave_before_what_is_still_to_be_served() -> None:
+    keeper, done, over = Slow(), list[str](), asyncio.Event()
+    at = Desk(Exchange(), asyncio.get_running_loop(), list[Fact]().append, keeper, None, 1 << 20)
+    for name in ("woken 1", "woken 2"):
+        at.again(partial(done.append, name))
+    at.again(over.set)
+    for name in ("answer 1", "answer 2"):
+        at.when_settled(partial(done.append, name))
+    [settled] = keeper.callbacks
+    settled()
+    await asyncio.wait_for(over.wait(), 10)
+    assert done == ["answer 1", "answer 2", "woken 1", "woken 2"]
+
+
+@pytest.mark.asyncio
+async def test_answers_leave_in_the_order_in_which_the_disk_took_them() -> None:
+    keeper, done, over = Slow(), list[str](), asyncio.Event()
+    at = Desk(Exchange(), asyncio.get_running_loop(), list[Fact]().append, keeper, None, 1 << 20)
+    at.serve(GroupData(client("s1", size=2)))
+    at.again(over.set)
+    for batch in ("first", "second"):
+        at.serve(send("s1", batch))  # what comes after a change waits for that, too
+        for number in (1, 2):
+            at.when_settled(partial(done.append, f"{batch} {number}"))
+    first, second = keeper.callbacks
+    first()
+    second()
+    await asyncio.wait_for(over.wait(), 10)
+    assert done == ["first 1", "first 2", "second 1", "second 2"]
 
 
 @pytest.mark.asyncio

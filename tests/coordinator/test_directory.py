@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 from attrs import field, frozen
-from tests.coordinator.keeping import filled, opened, recalled
+from tests.coordinator.keeping import NEW_YEAR, filled, opened, recalled
 
 from callboard.actors.semantics import DOCUMENTED
 from callboard.coordinator.errors import StateError
@@ -68,7 +68,7 @@ def test_a_directory_that_cannot_be_used_is_refused(tmp_path: Path, wrong: Wrong
 def test_groups_of_other_rules_are_refused(tmp_path: Path) -> None:
     anyio.run(filled, tmp_path)
     with pytest.raises(StateError, match="work by the rules 'lava', not 'documented'") as caught:
-        Store.open(tmp_path, Exchange(DOCUMENTED), 0.0, lambda _: None)
+        Store.open(tmp_path, Exchange(DOCUMENTED), NEW_YEAR, lambda _: None)
     assert caught.value.cure == "write --semantics lava, or name another directory"
 
 
@@ -82,14 +82,19 @@ def test_two_servers_never_share_a_directory(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    """Such as that of a service with a dynamic user, to which a link leads."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a directory away; run the tests as root")
-    path = tmp_path / "state"
-    path.mkdir()
-    os.chown(path, 54321, 54321)
+    path, real = tmp_path / "state", tmp_path / "private"
+    real.mkdir()
+    path.symlink_to(real)
+    os.chown(real, 54321, 54321)
     with pytest.raises(StateError, match="belongs to user 54321, and root runs this") as caught:
         opened(path)
-    assert caught.value.cure == f"run it as that user, or write: chown -R root {path}"
+    run_as, _, command = str(caught.value.cure).partition(", or write: ")
+    assert run_as == "run it as that user"
+    subprocess.run(command.split(), check=True)
+    anyio.run(opened(path).store.close)
 
 
 def test_files_of_another_user_are_refused(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import threading
 import time
 from contextlib import suppress
 
+import pytest
+
 from callboard.coordinator.facts import Fact
 from callboard.coordinator.logs import LogWriter
+from callboard.coordinator.settings import LogFormat
 
 NOW_S = 1_764_230_400.25
 
@@ -39,6 +42,36 @@ def test_a_line_for_programs_is_a_document() -> None:
         "group": "g",
         "size": 2,
     }
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_lines_for_the_journal_have_its_priorities(
+    monkeypatch: pytest.MonkeyPatch, form: LogFormat
+) -> None:
+    facts = [Fact("a", "one"), Fact("b", "two", "warning"), Fact("c", "three", "error")]
+    reading, writing = os.pipe()
+    found = os.fstat(writing)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+    with os.fdopen(reading) as reader:
+        with os.fdopen(writing, "w") as stream, LogWriter(stream, form, now_s=lambda: NOW_S) as log:
+            for fact in facts:
+                log(fact)
+        lines = reader.read().splitlines()
+    assert [line[:3] for line in lines] == ["<6>", "<4>", "<3>"]
+    rest = [line[3:] for line in lines]
+    if form == "json":
+        assert [json.loads(line)["text"] for line in rest] == ["one", "two", "three"]
+    else:
+        assert rest == ["one", "warning: two", "error: three"], "the journal has the time"
+
+
+def test_a_stream_that_is_not_the_journals_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")  # of whoever has started this
+    with os.fdopen(reading) as reader:
+        with os.fdopen(writing, "w") as stream, LogWriter(stream, now_s=lambda: NOW_S) as log:
+            log(Fact("made", "a group"))
+        assert reader.read() == "2025-11-27T08:00:00.250Z a group\n"
 
 
 def test_names_of_clients_can_not_forge_lines_or_colours() -> None:

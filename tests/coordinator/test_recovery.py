@@ -6,6 +6,7 @@ import pytest
 from tests.coordinator.asking import state
 from tests.coordinator.keeping import client
 
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.entries import Change, End, Entry, Image, encode
 from callboard.coordinator.errors import StateError
 from callboard.coordinator.exchange import Exchange
@@ -13,7 +14,8 @@ from callboard.coordinator.recovery import recall
 from callboard.coordinator.requests import ClearGroup, GroupData, LavaSend
 from callboard.coordinator.segments import Segments
 
-BEGIN = Change(GroupData(client()), begins=True)
+DATE, NOW_S = 1_764_240_000, 5.0
+BEGIN = Change(GroupData(client()), begins=DATE)
 SEND = Change(LavaSend(client(), "x", {"k": 1}))
 CLEAR = Change(ClearGroup(client()), ends=True)
 
@@ -31,7 +33,7 @@ def recalled_from(path: Path, lines: bytes) -> Exchange:
     exchange = Exchange()
     segments = Segments.open(path, "lava")
     try:
-        recall(segments, exchange, 0.0, lambda _: None)
+        recall(segments, exchange, Calendar(lambda: NOW_S, lambda: DATE + 100), lambda _: None)
     finally:
         segments.close()
     return exchange
@@ -41,11 +43,26 @@ def image() -> Image:
     exchange = Exchange()
     exchange.serve(GroupData(client()), 0.0)
     exchange.serve(LavaSend(client(), "x", {"k": 2}), 0.0)
-    return Image(exchange.memory("g"))
+    return Image(exchange.memory("g"), DATE - 100)
 
 
 def test_an_image_takes_the_place_of_what_was_said_before(tmp_path: Path) -> None:
     assert state(recalled(tmp_path, BEGIN, SEND, image())) == {"g": image().memory}
+
+
+@pytest.mark.parametrize("with_image", [False, True])
+def test_a_group_is_as_old_as_it_was_and_has_time_to_ask_again(
+    tmp_path: Path, with_image: bool
+) -> None:
+    entries: list[Entry] = [BEGIN, SEND, image()] if with_image else [BEGIN, SEND]
+    group = recalled(tmp_path, *entries).groups["g"]
+    assert NOW_S - group.created_s == (200 if with_image else 100)
+    assert group.seen_s == NOW_S
+
+
+def test_no_group_is_from_the_future_when_the_machines_clock_was_set_back(tmp_path: Path) -> None:
+    later = Change(GroupData(client()), begins=DATE + 10_000)
+    assert recalled(tmp_path, later).groups["g"].created_s == NOW_S
 
 
 @pytest.mark.parametrize("end", [CLEAR, End("g")], ids=["asked for", "not asked for"])

@@ -189,6 +189,14 @@ def test_only_networks_that_are_allowed_are_served() -> None:
         assert json.loads(rest(connection)[8:]) == WAIT
 
 
+def test_this_machine_itself_is_served_whatever_its_address_is() -> None:
+    with Host(Terms(networks=())) as host:
+        connection = host.connect("127.0.0.1")
+        connection.sendall(frame(document("group_data")))
+        assert json.loads(rest(connection)[8:]) == WAIT
+        assert rest(host.connect("127.0.0.7")) == b""
+
+
 def test_a_network_of_ipv4_may_be_written_as_one_of_ipv6() -> None:
     allowed = networks("allow", ["::ffff:127.0.0.8/125", "::ffff:10.1.0.1", "fd00::/8", "::/0"])
     assert list(map(str, allowed)) == ["127.0.0.8/29", "10.1.0.1/32", "fd00::/8", "::/0"]

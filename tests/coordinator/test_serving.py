@@ -1,6 +1,7 @@
 """A coordinator as a process: how it begins, ends, and lets systemd know."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -89,6 +90,25 @@ def test_a_group_that_nobody_asks_for_is_given_up_for_good(tmp_path: Path) -> No
         ours.start()
         asked = document("lava_wait", messageID="m", group_size=None)
         assert ask(ours.address, asked) == {"response": "nack"}
+
+
+def test_no_group_is_given_up_because_the_coordinator_stood_still(tmp_path: Path) -> None:
+    groups = [f"group-{number}" for number in range(400)]
+
+    def wait(group: str, **fields: object) -> socket.socket:
+        return _asked(ours, "lava_wait", "1", messageID="m", group_name=group, **fields)
+
+    with Coordinator(tmp_path, ["--forget-after", "1"]) as ours:
+        for group in groups:
+            assert b'"wait"' in rest(wait(group))
+        os.kill(ours.pid, signal.SIGSTOP)
+        try:
+            asking = [wait(group, group_size=None) for group in groups]
+            select.select([], [], [], 1.5)
+        finally:
+            os.kill(ours.pid, signal.SIGCONT)
+        assert [each for each in asking if b'"wait"' not in rest(each)] == []
+        assert "given up" not in ours.log
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -12,6 +12,7 @@ import pytest
 from tests.coordinator.asking import state
 from tests.coordinator.keeping import client, filled, opened, recalled, running
 
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.errors import StateError
 from callboard.coordinator.requests import ClearGroup, Forget, GroupData, LavaSend
 
@@ -61,6 +62,20 @@ async def test_groups_are_what_they_were_after_another_start(tmp_path: Path) -> 
     again = await recalled(tmp_path / "made" / "for it")
     assert state(again) == state(kept.exchange)
     assert list(again.groups) == ["g"]
+
+
+async def test_a_group_is_as_old_as_it_was_by_the_clock_of_the_machine(tmp_path: Path) -> None:
+    on_monday = Calendar(lambda: 50.0, lambda: 1_000.0)
+    async with running(tmp_path, calendar=on_monday, segment_bytes=5_000) as kept:
+        await kept.ask(LavaSend(client("imaged"), "x", {})).wait()
+        while kept.store._segments.index.newest < 3:  # its beginning is removed by then
+            await kept.ask(LavaSend(client("other"), "x", {"fill": "x" * 200})).wait()
+        await kept.ask(LavaSend(client("begun"), "x", {})).wait()
+    on_tuesday = Calendar(lambda: 7.0, lambda: 2_000.0)
+    again = await recalled(tmp_path, on_tuesday)
+    ages_s = {name: 7.0 - again.groups[name].created_s for name in ("imaged", "begun")}
+    assert ages_s == {"imaged": 1_050.0, "begun": 1_050.0}
+    assert again.vanished(7.0) == []  # who may have asked meanwhile has not been silent
 
 
 async def test_what_is_noted_in_one_turn_is_written_in_one_go(tmp_path: Path) -> None:
@@ -231,6 +246,23 @@ async def test_an_unfinished_record_is_left_out_and_told(tmp_path: Path) -> None
     assert list(again.exchange.groups) == ["g0", "g1"]
     assert again.kinds == ["state-recalled"]  # the rest is told once
     await again.store.close()
+
+
+async def test_what_older_segments_were_removed_for_is_never_taken_for_unfinished(
+    tmp_path: Path,
+) -> None:
+    await filled(tmp_path)
+    async with running(tmp_path, segment_bytes=1) as kept:  # a record has one image
+        while kept.store.segments > 1:  # noqa: ASYNC110 - figures tell nobody that they change
+            await anyio.sleep(0.001)
+    path = tmp_path / "00000002.log"
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(StateError, match=rf"{path}: byte \d+: "):
+            opened(tmp_path)
+    path.write_bytes(whole)
+    assert list((await recalled(tmp_path)).groups) == ["g0", "g1", "g2"]
 
 
 @pytest.mark.parametrize("name", ["00000001.log", "00000002.log", "segments"])

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.coordinator.asking import State, requests, state
 from tests.coordinator.disk import Disk, Fault, Files, Killed
+from tests.coordinator.keeping import NEW_YEAR
 
 from callboard.actors.semantics import DOCUMENTED, LAVA, Semantics
 from callboard.coordinator.exchange import Exchange, Limits
@@ -69,7 +70,7 @@ class Lab:
         store = Store.open(
             self.path,
             exchange,
-            0.0,
+            NEW_YEAR,
             silent,
             segment_bytes=self.segment_bytes,
             pause_s=0.0,
@@ -111,7 +112,7 @@ class Lab:
             exchange = Exchange(self.semantics)
             segments = Segments.open(Path(folder), rules(exchange))
             try:
-                recall(segments, exchange, 0.0, silent)
+                recall(segments, exchange, NEW_YEAR, silent)
             finally:
                 segments.close()
             return state(exchange)

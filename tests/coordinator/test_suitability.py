@@ -76,7 +76,7 @@ def test_devices_are_needed_for_the_roles_that_run_here_only(tmp_path: Path) -> 
     options = ("--coordinator", _NOWHERE, "--roles", "a", "--no-check")
     ran = callboard(tmp_path, *words, *options)
     assert ran.returncode == 3, ran.stderr
-    assert f"{_NOWHERE} can't be reached for 1 s: connection refused" in ran.stdout
+    assert f"{_NOWHERE} has not answered within 1 s: connection refused" in ran.stdout
 
 
 @given(st.text(max_size=20))

@@ -100,6 +100,7 @@ BAD_SSH = [
     ("address: h, port: 0", "CB023", "must be 1 or more", ""),
     ("address: h, port: 65536", "CB023", "at most 65535", ""),
     ("address: h, identity_file: nowhere", "CB193", "is no file", "a private key"),
+    ("address: h, identity_file: ~nobody-here/key", "CB193", "is no file", "a private key"),
     ("address: h, identity_file: key.pub", "CB193", "is a public key", "`key`"),
     ("address: h, host_key: AAAA", "CB193", "is no public key", "`ssh-keyscan`"),
     (f"address: h, host_key: ssh-rsa {KEY.split()[1]}", "CB193", "is no public key", ""),

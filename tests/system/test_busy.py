@@ -189,8 +189,9 @@ async def test_a_node_is_busy_until_its_last_daemon_has_ended(kind: str) -> None
 async def test_a_process_that_has_ended_is_none_though_nobody_has_noticed(kind: str) -> None:
     async with prepared(kind) as node:
         console, other = await node.open_shell(), await node.open_shell()
-        # It says its end only once it is another program, which knows nothing of the child.
-        helper = r'exec sh -c "echo $! en\"\"d; read y" lava-wait'
+        # It says its end as a prompt: it is another program then, which knows nothing of the
+        # child, and between two commands it would see that a child has ended.
+        helper = r'exec sh -c "read -p \"$! en\"\"d\" y" lava-wait'
         console.send(f"sh -c 'sh -c \"read x\" < /dev/tty & {helper}'\n".encode())
         pid = (await said(console, " end")).strip()
         await becomes(node, busy=True)

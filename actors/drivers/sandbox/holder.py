@@ -6,10 +6,12 @@ callboard by a moment: what the kernel doesn't remove by itself, the cgroups, it
 
 import contextlib
 import os
+import selectors
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NoReturn
 
 from callboard.actors.drivers.sandbox import init, kernel, segment, wire
@@ -26,11 +28,15 @@ from callboard.actors.drivers.sandbox.wire import (
     Started,
 )
 
+_Ended = Callable[[int], None]
 _NODE = Namespace.MOUNT | Namespace.UTS | Namespace.IPC | Namespace.PID
 
 
 class Holder:
     """The nodes of one run.
+
+    It waits for packets and for the ends of its children in one place. A handler of SIGCHLD would
+    miss an end just before it waits for a packet, until that comes.
 
     Args:
         peer: The socket to callboard.
@@ -40,25 +46,37 @@ class Holder:
         self._peer = peer
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._cgroups = Cgroups()
-        self._groups: dict[int, str] = {}
-        self._tools: dict[int, socket.socket] = {}
+        self._ready = selectors.DefaultSelector()
+        self._children: dict[int, _Ended] = {}
         self._made = 0
         self._refusal: OSError | None = None
 
     def serve(self) -> None:
         """Make nodes until callboard is gone, then end what is left of them."""
-        # Not sooner: a child that ends must find who takes note of it.
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: self._reap(os.WNOHANG))
         try:
             self._own_user_namespace()
-            while packet := wire.receive(self._peer):
+            for packet in self._packets():
                 self._serve(packet)
         finally:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for child in (*self._groups, *self._tools):
+            for child in self._children:
                 os.kill(child, signal.SIGKILL)
-            self._reap(0)
+            for child in list(self._children):
+                self._reap(child)
             self._cgroups.close()
+
+    def _packets(self) -> Iterator[Packet]:
+        """What callboard sends; children that end meanwhile are taken note of."""
+        self._ready.register(self._peer, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._ready.select():
+                if key.fileobj is not self._peer:
+                    self._ready.unregister(key.fileobj)
+                    os.close(key.fd)
+                    self._reap(key.data)
+                elif packet := wire.receive(self._peer):
+                    yield packet
+                else:
+                    return
 
     def _own_user_namespace(self) -> None:
         """Without root's rights, the user namespace in which the nodes of the run lie."""
@@ -81,7 +99,7 @@ class Holder:
                     case MakeNode() as request:
                         self._start(request, asker, files)
                     case MakeSegment():
-                        segment.make(asker)
+                        self._watch(segment.make(asker), lambda _status: None)
                     case RunTool() as request:
                         self._run(request, asker, files)
                     case _:
@@ -97,20 +115,13 @@ class Holder:
         self._made += 1
         group = f"node-{self._made}"
         self._cgroups.make(group, request.limits)
-        # Its end must not be noticed before it is known.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-        try:
-            with self._territory(request) as territory:
-                child = kernel.clone(self._namespaces(request))
-                if child == 0:
-                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-                    user = (self._uid, self._gid)
-                    init.run(node, request, files, self._cgroups, group, user, territory)
-            self._groups[child] = group
-            with _descriptor(child) as descriptor:
-                wire.send(node, Started(), descriptor)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        with self._territory(request) as territory:
+            child = kernel.clone(self._namespaces(request))
+            if child == 0:
+                user = (self._uid, self._gid)
+                init.run(node, request, files, self._cgroups, group, user, territory)
+        descriptor = self._watch(child, lambda _status: self._cgroups.remove(group))
+        wire.send(node, Started(), descriptor)
 
     def _namespaces(self, request: MakeNode) -> Namespace:
         if self._uid == 0:
@@ -129,37 +140,34 @@ class Holder:
 
     def _run(self, request: RunTool, asker: socket.socket, files: Sequence[int]) -> None:
         network, source, output, *more = files
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        ended = partial(_tell, asker.dup())
+        child = os.fork()
+        if child == 0:
+            segment.run(request, network, source, output, more[0] if more else None)
+        descriptor = self._watch(child, ended)
+        wire.send(asker, Started(), descriptor)
+
+    def _watch(self, child: int, ended: _Ended) -> int:
+        """Have a function called with the exit status of a child; returns the child's pidfd."""
+        self._children[child] = ended
         try:
-            child = os.fork()
-            if child == 0:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-                segment.run(request, network, source, output, more[0] if more else None)
-            self._tools[child] = asker.dup()
-            with _descriptor(child) as descriptor:
-                wire.send(asker, Started(), descriptor)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            descriptor = os.pidfd_open(child)
+        except OSError:
+            os.kill(child, signal.SIGKILL)
+            self._reap(child)
+            raise
+        self._ready.register(descriptor, selectors.EVENT_READ, child)
+        return descriptor
 
-    def _reap(self, options: int) -> None:
-        """Take note of who has ended; with `options` 0, of all, waiting for them."""
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, options)) != (0, 0):
-                child, status = ended
-                if (group := self._groups.pop(child, None)) is not None:
-                    self._cgroups.remove(group)
-                elif (asker := self._tools.pop(child, None)) is not None:
-                    with asker, contextlib.suppress(OSError):
-                        wire.send(asker, Ended(os.waitstatus_to_exitcode(status)))
+    def _reap(self, child: int) -> None:
+        """Wait for a child that has ended, or does at once, and take note of it."""
+        _, status = os.waitpid(child, 0)
+        self._children.pop(child)(os.waitstatus_to_exitcode(status))
 
 
-@contextlib.contextmanager
-def _descriptor(process: int) -> Iterator[int]:
-    descriptor = os.pidfd_open(process)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _tell(asker: socket.socket, status: int) -> None:
+    with asker, contextlib.suppress(OSError):
+        wire.send(asker, Ended(status))
 
 
 def main() -> NoReturn:

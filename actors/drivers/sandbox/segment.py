@@ -20,11 +20,14 @@ _FORWARDING = {
 }
 
 
-def make(asker: socket.socket) -> None:
+def make(asker: socket.socket) -> int:
     """Make a network namespace, and send it to whoever asks; nothing but that open file holds it.
 
     Args:
         asker: Where it is sent.
+
+    Returns:
+        The id of the child that does so, and then ends.
 
     Raises:
         OSError: This machine refuses it.
@@ -37,6 +40,7 @@ def make(asker: socket.socket) -> None:
             wire.send(asker, Failed(error.errno or 0, error.strerror or str(error)))
         finally:
             os._exit(0)
+    return child
 
 
 def _send(asker: socket.socket) -> None:
@@ -61,8 +65,7 @@ def run(request: RunTool, network: int, source: int, output: int, file: int | No
     try:
         kernel.die_with_parent()
         # Python ignores broken pipes, which tools don't expect of whoever starts them.
-        for heard in (signal.SIGCHLD, signal.SIGPIPE):
-            signal.signal(heard, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         if request.inside:
             kernel.enter_network(network)
             kernel.keep_capabilities(OF_NETWORK, passed_on=True)

@@ -33,7 +33,7 @@ class Territory:
 
 @contextmanager
 def open_territory() -> Iterator[Territory]:
-    """Make both; raises OSError. The caller must have no other child that ends meanwhile."""
+    """Make both; raises OSError."""
     wait, go = os.pipe()
     child = kernel.clone(Namespace.USER | Namespace.NET)
     if child == 0:

@@ -63,7 +63,7 @@ def dev(
 ) -> int:
     """Run a NATS server on this machine, to try a cluster.
 
-    It listens on loopback alone, and knows nobody. Ctrl-C ends it.
+    It listens on loopback alone, and knows nobody. Ctrl-C or SIGTERM ends it.
     """
     said = output(json, quiet, verbose, color)
     with refusing(), _folder(folder) as where, suppress(KeyboardInterrupt):

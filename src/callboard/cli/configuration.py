@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from callboard.cli.output import Refusal, refusal
+from callboard.home import own_folder
 
 NAME = "callboard.toml"
 _BAD = "CB106"
@@ -15,8 +16,7 @@ _BAD = "CB106"
 
 def paths() -> tuple[Path, Path]:
     """Where configuration files may lie: the user's, then the working folder's."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "callboard" / NAME, Path(NAME)
+    return own_folder("XDG_CONFIG_HOME", ".config") / NAME, Path(NAME)
 
 
 def defaults(application: click.Group) -> dict[str, dict[str, object]]:

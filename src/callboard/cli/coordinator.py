@@ -12,10 +12,16 @@ import click
 from attrs import evolve
 
 from callboard.cli.application import output, verb_with_verbs
-from callboard.cli.coordinator_options import coordinator_options, source
+from callboard.cli.coordinator_options import check_environment, coordinator_options, source
 from callboard.cli.coordinator_status import command as status
 from callboard.cli.output import Output, Refusal
-from callboard.coordinator.errors import CoordinatorError, NotRunning, SettingError, StateError
+from callboard.coordinator.errors import (
+    AddressError,
+    CoordinatorError,
+    NotRunning,
+    SettingError,
+    StateError,
+)
 from callboard.coordinator.facts import Fact
 from callboard.coordinator.framing import PORT
 from callboard.coordinator.lava_file import read_lava_file
@@ -63,12 +69,14 @@ def command(
     The protocol knows no passwords: an address that can be reached from elsewhere needs --allow.
 
     SIGTERM and Ctrl-C answer who has asked, and end it. Exit codes: 0 it has ended; 130 after
-    Ctrl-C; 2 it can't be run like this; 3 the state that it is to keep can't be used.
+    Ctrl-C; 2 it can't be run like this; 3 its address, or the state that it is to keep, can't
+    be used, which may be otherwise another time.
     """
     if ctx.invoked_subcommand is not None:
         return 0
     said = output(json, quiet, verbose, color)
     with refusing(ctx):
+        check_environment(ctx)
         file = read_lava_file(config)
         settings = Settings(
             bind=bind or ("127.0.0.1",),
@@ -123,7 +131,7 @@ def refusing(ctx: click.Context) -> Iterator[None]:
         diagnostic = error.diagnostic
         if isinstance(error, SettingError) and (where := source(ctx, error.setting)):
             diagnostic = evolve(diagnostic, message=f"{where}: {diagnostic.message}")
-        code = 3 if isinstance(error, NotRunning | StateError) else 2
+        code = 3 if isinstance(error, AddressError | NotRunning | StateError) else 2
         raise Refusal(diagnostic, exit_code=code) from error
 
 

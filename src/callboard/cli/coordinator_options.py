@@ -1,5 +1,6 @@
 """The options of `callboard coordinator`, each of which says where its value came from."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from click.core import ParameterSource
 
 from callboard.cli.configuration import NAME
 from callboard.cli.options import Number, Seconds, Whole
+from callboard.coordinator.errors import CoordinatorError
 from callboard.coordinator.framing import PORT
 from callboard.coordinator.lava_file import LAVA_FILE
 from callboard.coordinator.limits import USUAL
 from callboard.coordinator.terms import Terms
+from callboard.definition.reader import nearest
 
 _TERMS = Terms()
+
+_PREFIX = "CALLBOARD_COORDINATOR_"
 
 
 class _Option(click.Option):
@@ -39,8 +44,24 @@ def source(ctx: click.Context, option: str) -> str | None:
             return None
 
 
+def check_environment(ctx: click.Context) -> None:
+    """Look for variables that are named like settings, and are none.
+
+    Raises:
+        CoordinatorError: There is one; the error has the setting that was most likely meant.
+    """
+    settings = {each.envvar for each in ctx.command.params if isinstance(each, _Option)}
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in settings:
+            text = f"${name} is no setting of a coordinator"
+            names = (str(each).removeprefix(_PREFIX) for each in settings)
+            near = nearest(name.removeprefix(_PREFIX), names)
+            cure = f"did you mean ${_PREFIX}{near}?" if near else f"see {ctx.command_path} --help"
+            raise CoordinatorError("CB290", text, cure)
+
+
 def _variable(option: str) -> str:
-    return f"CALLBOARD_COORDINATOR_{option.upper().replace('-', '_')}"
+    return f"{_PREFIX}{option.upper().replace('-', '_')}"
 
 
 def _option(name: str, help_: str, **attributes: Any) -> Callable[..., Any]:
@@ -61,7 +82,7 @@ SOCKET = _option(
     "socket",
     "The Unix socket where its state can be asked for.",
     metavar="PATH",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # who may use it says better who may not
 )
 """Where a coordinator's state is; `callboard coordinator status` has it, too."""
 
@@ -89,7 +110,7 @@ _OPTIONS = (
         "state",
         "Where groups are kept, so that they survive a restart.  [default: in memory only]",
         metavar="DIR",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(path_type=Path, file_okay=False, readable=False),
     ),
     _option(
         "semantics",

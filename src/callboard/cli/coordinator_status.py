@@ -66,15 +66,15 @@ async def _show(socket: Path, named: Collection[str], said: Output) -> int:
 
 
 def _print(picture: Picture, named: Collection[str], said: Output) -> None:
-    from callboard.cli.coordinator_view import head, ranked, tables
+    from callboard.cli.coordinator_view import head, listings, ranked
 
     if not named:
         for line in head(picture):
             said.console.print(line, soft_wrap=not said.console.is_terminal)
     groups = ranked(each for name, each in picture.groups.items() if not named or name in named)
-    for table in tables(picture, groups, clients=bool(named or said.verbosity)):
+    for listing in listings(picture, groups, clients=bool(named or said.verbosity)):
         said.console.print()
-        said.table(table)
+        said.listing(listing)
 
 
 async def _watch(socket: Path, named: Collection[str], said: Output) -> int:

@@ -6,9 +6,9 @@ from contextlib import suppress
 import anyio
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from callboard.cli.listing import Listing
 from callboard.cli.output import Output
 from callboard.coordinator.inquiry import Picture
 from callboard.coordinator.states import ClientState, CoordinatorState, GroupState, WaitState
@@ -41,7 +41,7 @@ def head(picture: Picture) -> Iterator[Text]:
         yield Text(one_line(f"{part}{own}: {', '.join(shown)}"), style="dim")
 
 
-def tables(picture: Picture, groups: Sequence[GroupState], *, clients: bool) -> Iterator[Table]:
+def listings(picture: Picture, groups: Sequence[GroupState], *, clients: bool) -> Iterator[Listing]:
     """What groups wait for; with `clients` what each of their clients does, too."""
     shown = [picture.now(group) for group in groups]
     if shown:
@@ -109,23 +109,23 @@ class Screen:
         )
         lines = [] if self._named else list(head(picture))
         if height is None:
-            return Group(*lines, *tables(picture, groups, clients=bool(self._named)))
+            return Group(*lines, *listings(picture, groups, clients=bool(self._named)))
         for line in lines:
             line.truncate(self._console.width, overflow="ellipsis")
         room = max(1, height - len(lines) - 2)
         count = min(len(groups), room)
-        while (shown := self._tables(picture, groups[:count]))[1] > room and count > 1:
+        while (shown := self._listings(picture, groups[:count]))[1] > room and count > 1:
             count = max(1, min(count - 1, count * room // shown[1]))
         drawn: list[RenderableType] = [*lines, *shown[0]]
         if count < len(groups):
             drawn.append(Text(f"and {_count(len(groups) - count, 'group')} more", style="dim"))
         return Group(*drawn)
 
-    def _tables(
+    def _listings(
         self, picture: Picture, groups: Sequence[GroupState]
-    ) -> tuple[Sequence[Table], int]:
-        """Groups as tables, and how many lines these have."""
-        made = tuple(tables(picture, groups, clients=bool(self._named)))
+    ) -> tuple[Sequence[Listing], int]:
+        """Groups as rows, and how many lines these have."""
+        made = tuple(listings(picture, groups, clients=bool(self._named)))
         return made, sum(len(self._console.render_lines(each)) for each in made)
 
 
@@ -140,38 +140,32 @@ def _facts(coordinator: CoordinatorState) -> Iterator[str]:
     yield f"groups in {coordinator.state}" if coordinator.state else "groups in memory only"
 
 
-def _waits(groups: Iterable[GroupState]) -> Table:
-    table = _table("group", "clients", "age", "waits")
+def _waits(groups: Iterable[GroupState]) -> Listing:
+    listing = Listing("group", "clients", "age", "waits", folds=("group", "waits"))
     for group in groups:
         first = (group.name, _joined(group), seconds_text(group.age_s))
         for wait in group.waits:
             style = "red" if wait.hangs else "dim" if wait.ready else ""
             cells = (Text(one_line(cell)) for cell in first)
-            table.add_row(*cells, Text(one_line(_wait(group, wait)), style=style))
+            listing.add_styled(*cells, Text(one_line(_wait(group, wait)), style=style))
             first = ("", "", "")
         if not group.waits:
-            table.add_row(*(Text(one_line(cell)) for cell in first), Text("-", style="dim"))
-    return table
+            listing.add_styled(*(Text(one_line(cell)) for cell in first), Text("-", style="dim"))
+    return listing
 
 
-def _clients(groups: Iterable[GroupState]) -> Table:
-    table = _table("group", "client", "role", "worker", "seen", "waits in")
+def _clients(groups: Iterable[GroupState]) -> Listing:
+    columns = ("group", "client", "role", "worker", "seen", "waits in")
+    listing = Listing(*columns, folds=("group", "client", "role", "worker", "waits in"))
     for group in groups:
         name = group.name
         for client in group.clients:
             cells = (name, client.name, client.role, client.host or "-", _seen(client))
             doing = "has left" if client.left else client.waits or "-"
             style = "dim" if client.left else ""
-            table.add_row(*(Text(one_line(cell), style=style) for cell in (*cells, doing)))
+            listing.add_styled(*(Text(one_line(cell), style=style) for cell in (*cells, doing)))
             name = ""
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
+    return listing
 
 
 def _wait(group: GroupState, wait: WaitState) -> str:

@@ -21,6 +21,7 @@ from callboard.definition.links_reading import described
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from callboard.cli.listing import Listing
     from callboard.cluster.access import Access
 
 
@@ -62,7 +63,7 @@ def command(
     elif found is None:
         click.echo("no devices file: every node gets a throw-away view of this machine (local)")
     else:
-        said.console.print(_listed(found, taken))
+        said.listing(_listed(found, taken))
         _draw_network(found, said)
     return 0
 
@@ -75,14 +76,17 @@ def _fleet(access: "Access", said: Output) -> int:
     return 0
 
 
-def _listed(file: DevicesFile, taken: frozenset[str]) -> "Table":
-    table = _table("device", "type", "driver", "tags", "runs", "busy")
+def _listed(file: DevicesFile, taken: frozenset[str]) -> "Listing":
+    from callboard.cli.listing import Listing
+
+    columns = ("device", "type", "driver", "tags", "runs", "busy")
+    listing = Listing(*columns, folds=("device", "type", "tags"))
     for each in file.devices:
         runs = "yes" if each.driver in DRIVERS else "in rehearsals"
         tags = ", ".join(sorted(each.tags)) or "-"
         busy_now = "yes" if each.name in taken else "no"
-        _add(table, each.name, each.type, each.driver, tags, runs, busy_now)
-    return table
+        listing.add(each.name, each.type, each.driver, tags, runs, busy_now)
+    return listing
 
 
 def _draw_network(file: DevicesFile, said: Output) -> None:

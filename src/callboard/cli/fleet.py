@@ -136,20 +136,16 @@ def _next(name: str) -> str | None:
 
 
 def _print(rows: list[_Row], workers: "tuple[Registration, ...]", said: Output) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from callboard.cli.listing import Listing
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("worker", "device", "count", "type", "driver", "tags", "state", "group"):
-        justify: Literal["left", "right"] = "right" if name == "count" else "left"
-        table.add_column(name, overflow="fold", justify=justify)
+    columns = ("worker", "device", "count", "type", "driver", "tags", "state", "group")
+    listing = Listing(*columns, folds=("worker", "device", "type", "tags"), right=("count",))
     for each, names in _alike(rows):
         kind = each.type or ("any" if each.state != "lost" else "-")
         tags, group = ", ".join(each.tags) or "-", (each.group or "-")[:_ID_CHARACTERS]
         count = f"{len(names):,}"
-        cells = (each.worker, ranges(names), count, kind, each.driver, tags, each.state, group)
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    said.table(table)
+        listing.add(each.worker, ranges(names), count, kind, each.driver, tags, each.state, group)
+    said.listing(listing)
     for worker in workers:
         if not worker.offers:
             text = f"{worker.name} offers no devices, and leads {worker.leading} groups"

@@ -9,12 +9,11 @@ import click
 
 from callboard.cli.application import output, verb
 from callboard.cli.cluster_options import SHORT, cluster_options, named, refusing
-from callboard.cli.output import Output, plain
+from callboard.cli.output import Output
 from callboard.cluster.visiting import visiting
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from callboard.cli.listing import Listing
     from callboard.cluster.access import Access
     from callboard.cluster.records import GroupRecord
 
@@ -42,7 +41,7 @@ def command(
     if said.json:
         said.document({"groups": [_document(*each, waits) for each in shown]})
     elif shown:
-        said.table(_table(shown, waits, _length(known)))
+        said.listing(_listing(shown, waits, _length(known)))
     else:
         more = "" if everything else "; `--all` lists those that have ended"
         said.note(f"no groups{' wait or run' if not everything else ''}{more}")
@@ -69,30 +68,23 @@ def _length(groups: Mapping[str, object]) -> int:
     return length
 
 
-def _table(
+def _listing(
     groups: list[tuple[str, "GroupRecord"]], waits: Mapping[str, str], length: int
-) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
+) -> "Listing":
+    from callboard.cli.listing import Listing
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("id", no_wrap=True)
-    table.add_column("name", overflow="fold")
-    table.add_column("nodes", justify="right")
-    table.add_column("state", no_wrap=True)
-    table.add_column("submitted", overflow="fold")
-    table.add_column("verdict", overflow="fold")
+    columns = ("id", "name", "nodes", "state", "submitted", "verdict")
+    listing = Listing(*columns, folds=("name", "verdict"), right=("nodes",))
     for group, record in groups:
-        cells = [
+        listing.add(
             group[:length],
             record.name,
             f"{record.nodes:,}",
             _state(record),
             _submitted(record),
             waits.get(group) or _verdict(record),
-        ]
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    return table
+        )
+    return listing
 
 
 def _state(record: "GroupRecord") -> str:

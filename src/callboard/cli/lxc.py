@@ -15,7 +15,7 @@ from callboard.actors.drivers.lxc.requirements import TOOLS, Machine, install
 from callboard.actors.drivers.lxc.store import Store
 from callboard.actors.drivers.lxc.tools import Tools
 from callboard.cli.application import output, verb
-from callboard.cli.output import Output, Refusal, plain, refusal
+from callboard.cli.output import Output, Refusal, refusal
 from callboard.state import state_directory
 
 T = TypeVar("T")
@@ -169,12 +169,9 @@ def _done(done: Reclaimed) -> list[str]:
 
 
 def _print(said: Output, head: tuple[str, ...], rows: list[list[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from callboard.cli.listing import Listing
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in head:
-        table.add_column(name, overflow="fold")
+    listing = Listing(*head, folds=("container", "base", "made from", "packages"))
     for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    said.console.print(table)
+        listing.add(*row)
+    said.listing(listing)

@@ -14,26 +14,36 @@ class Whole(click.IntRange):
 
     name = "whole number"
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the option; fails for what is no whole number, such as 1.5 of a file."""
+        if isinstance(value, float) and not value.is_integer():
+            self.fail(f"{value} is no whole number", param, ctx)
+        found: int = super().convert(value, param, ctx)
+        return found
+
 
 class Number(click.FloatRange):
-    """Any number, within limits."""
+    """Any number, within limits, and never without end."""
 
     name = "number"
-
-
-class Seconds(Number):
-    """A time: a number, but never "not a number"."""
-
-    name = "number of seconds"
 
     def convert(
         self, value: float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Read the option; fails for what is no time."""
-        found: float = super().convert(value, param, ctx)
-        if math.isnan(found):
-            self.fail(f"{value} is no time", param, ctx)
+        """Read the option; fails for what is no number, and for what is infinite."""
+        try:
+            found: float = super().convert(value, param, ctx)
+        except OverflowError:  # a whole number of a file that has hundreds of digits
+            found = math.inf
+        if not math.isfinite(found):
+            self.fail(f"{str(value)[:20]} is no {self.name}", param, ctx)
         return found
+
+
+class Seconds(Number):
+    """A time."""
+
+    name = "number of seconds"
 
 
 def option(name: str, text: str, *parameter: str, **attributes: Any) -> Callable[[F], F]:

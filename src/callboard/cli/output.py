@@ -16,7 +16,8 @@ from callboard.definition.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
+
+    from callboard.cli.listing import Listing
 
 Color = Literal["auto", "always", "never"]
 _STATUSES = {3: "failed", 4: "refused", 130: "canceled"}
@@ -104,13 +105,13 @@ class Output:
                 }
             )
 
-    def table(self, table: "Table") -> None:
-        """Print a table; who isn't a terminal gets each row on a line of its own."""
+    def listing(self, listing: "Listing") -> None:
+        """Print rows; who isn't a terminal gets each row on a line of its own."""
         console = self.console
         if not console.is_terminal:
             console = self._console(stderr=False)
             console.width = _NO_LIMIT
-        console.print(table)
+        console.print(listing)
 
     def text(self, text: str) -> None:
         """Print a document that is not JSON as it is."""

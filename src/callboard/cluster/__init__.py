@@ -1,6 +1,7 @@
 """A group over many machines: workers offer devices, and NATS carries what the actors say.
 
     connection    one process's connection to the cluster's NATS servers
+    line          what it makes of the NATS client, and how that ends
     subjects      what the subjects, streams and buckets are called
     records       what is kept in buckets: workers, groups, and which group has which device
     exchange      actors of other processes by refs, over subjects
@@ -21,6 +22,7 @@
     permissions   who may do what, by the servers' word; `accounts` and `identity` make it so
     guard         what a worker may say in a group, by the leader's
     client        submits groups, follows their logs, and cancels them
+    roll          whom a group waits for that isn't heard of
 
 Only what lies in here imports the NATS client, and nothing else of callboard imports this until
 a cluster is asked for.

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from callboard.cluster.bundle import pack
 from callboard.cluster.connection import Cluster
 from callboard.cluster.entries import is_entry
 from callboard.cluster.errors import ClusterError
-from callboard.cluster.hearing import Heard, heard, silence
+from callboard.cluster.hearing import LATE, Heard, attendance, heard
 from callboard.cluster.history import read
 from callboard.cluster.records import (
     NAME,
@@ -73,6 +73,17 @@ class Client:
         self._groups = cluster.bucket(subjects.GROUPS)
         self._table = cluster.bucket(subjects.TABLE)
         self._workers = cluster.bucket(subjects.WORKERS)
+
+    @property
+    def lease_s(self) -> float:
+        """Seconds after which a process that isn't heard of counts as dead."""
+        return self._cluster.lease_s
+
+    @property
+    def hears(self) -> bool:
+        """Whether the servers have been there for so long that whoever lives was heard of."""
+        there_s = anyio.current_time() - self._cluster.since_s
+        return self._cluster.connected and there_s > LATE * self.lease_s
 
     async def submit(
         self, definition: Definition, settings: Settings, first_id: int | None = None
@@ -210,22 +221,43 @@ class Client:
         workers = await self._heard()
         if not any(each.worker.leads for each in workers.values()):
             return dict.fromkeys(groups, _NO_LEADER)
-        table, lease_s = await self._given(), self._cluster.lease_s
+        table = await self._given()
         said: dict[str, str] = {}
         for group in groups:
             seats = table.granted.get(group, {})
-            silent = {job: silence(seat, workers, lease_s) for job, seat in seats.items()}
-            if any(silent.values()):
-                ended = await self._ended(group)
-                awaited = {text for job, text in silent.items() if text and job not in ended}
-                if awaited:
-                    said[group] = f"waiting for {', '.join(sorted(awaited))}"
+            if any(attendance(seats.values(), workers, self.lease_s).values()):
+                ended = await self.ended(group)
+                left = [seat for job, seat in seats.items() if job not in ended]
+                silent = attendance(left, workers, self.lease_s).values()
+                if awaited := [how for how in silent if how is not None]:
+                    said[group] = f"waiting for {', '.join(awaited)}"
         return said
 
-    async def _ended(self, group: str) -> set[int]:
-        """The jobs of a group that have ended."""
+    async def attendance(self, group: str, done: Container[int]) -> dict[str, str | None]:
+        """Who is needed for the jobs of a group; see `hearing.attendance`.
+
+        Args:
+            group: The group.
+            done: Those of its jobs that have ended.
+
+        Returns:
+            Nobody as long as it has no devices.
+        """
+        seats = (await self._given()).granted.get(group)
+        if seats is None:
+            return {}
+        left = [seat for job, seat in seats.items() if job not in done]
+        return attendance(left, await self._heard(), self.lease_s)
+
+    async def ended(self, group: str) -> set[int]:
+        """The jobs of a group that have ended; reads its log."""
         async with aclosing(self.events(group, follow=False)) as events:
             return {each.body.job async for each in events if isinstance(each.body, JobEnded)}
+
+    async def has_whole_log(self, group: str) -> bool:
+        """Whether the log of a group has its end; reads it."""
+        async with aclosing(self.events(group, follow=False)) as events:
+            return any([isinstance(each.body, RunEnded) async for each in events])
 
     async def _heard(self) -> dict[str, Heard]:
         return heard(await self._asked(self._workers.entries))

@@ -6,7 +6,6 @@ that they are away and in one that they are back. Meanwhile everybody waits.
 
 import asyncio
 import logging
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -18,12 +17,10 @@ from attrs import define, field
 from callboard.cluster.access import Access
 from callboard.cluster.alongside import alongside
 from callboard.cluster.errors import ClusterError, fault, no_client
-from callboard.cluster.server import OLDEST
 
 try:
-    from nats.aio.client import Client
     from nats.aio.msg import Msg
-    from nats.errors import Error, SecureConnWantedError
+    from nats.errors import Error
     from nats.js import JetStreamContext
 except ImportError as missing:
     raise no_client(missing) from None
@@ -32,27 +29,11 @@ from callboard.cluster.bucket import Bucket  # these need the client
 from callboard.cluster.denial import denied, is_denial
 from callboard.cluster.founding import look
 from callboard.cluster.identity import Identity, read_identity
-from callboard.cluster.refusals import (
-    Silent,
-    no_jetstream,
-    reason_of,
-    too_large,
-    too_old,
-    unknown_client,
-    unreachable,
-)
+from callboard.cluster.lasting import FIRST_S, LastingClient
+from callboard.cluster.refusals import no_jetstream, reason_of, too_large
 from callboard.cluster.stores import LEASE_S, RETENTION_S, stream_of
 
 T = TypeVar("T")
-
-_FIRST_S = 5.0
-"""How long the first connection, and each answer of JetStream, may take."""
-
-_AGAIN_S = 0.5
-"""How long to wait between two attempts to come back."""
-
-_PING_S = 3
-"""How often the server is asked whether it is there; not heard of twice, it is taken for gone."""
 
 _CLOSE_S = 2.0
 
@@ -87,7 +68,7 @@ class Cluster:
         since_s: When that last changed, by the event loop's clock.
     """
 
-    nc: Client
+    nc: LastingClient
     js: JetStreamContext
     access: Access
     identity: Identity
@@ -268,13 +249,24 @@ class Cluster:
             text = f"JetStream does not answer at {self.access.shown}: {reason_of(error)}"
             raise ClusterError("CB272", text, "see the log of the NATS server") from error
 
+    async def dial(self, name: str) -> None:
+        """Make the connection; `connect` does, and `hang_up` ends it."""
+        await self.nc.dial(
+            self.access,
+            name=name,
+            inbox=self.identity.inbox,
+            disconnected=self._on_disconnected,
+            reconnected=self._on_reconnected,
+            closed=self._on_closed,
+            failed=self._on_error,
+        )
+        self.since_s = anyio.current_time()
+
     async def hang_up(self) -> None:
-        """Close the connection; `connect` does."""
+        """Close the connection, as far as that is possible within a moment."""
         self._leaving = True
-        # Its attempts to come back may miss that they are cancelled; then they soon end by this.
-        self.nc.options["max_reconnect_attempts"] = 1
         with anyio.move_on_after(_CLOSE_S, shield=True), suppress(Exception):
-            await self.nc.close()
+            await self.nc.hang_up()
 
     def say_once(self, text: str) -> None:
         """Note a line that would say nothing new a second time."""
@@ -316,20 +308,6 @@ class Cluster:
             call(connected)
 
 
-class _Client(Client):
-    """Says nothing to a server that is to prove itself by TLS and doesn't.
-
-    The library goes by what the server's first line asks for, which nobody has signed.
-    """
-
-    encrypted = False
-
-    def _connect_command(self) -> bytes:
-        if self.encrypted and not self._server_info.get("tls_required"):
-            raise SecureConnWantedError
-        return super()._connect_command()
-
-
 @asynccontextmanager
 async def connect(
     access: Access,
@@ -359,66 +337,17 @@ async def connect(
     make = make and identity.kind in (None, "leader")
     logging.getLogger("nats").addHandler(logging.NullHandler())
     logging.getLogger("asyncio").addFilter(_is_for_users)
-    client = _Client()
-    js = client.jetstream(timeout=_FIRST_S, prefix=identity.api)
+    client = LastingClient()
+    js = client.jetstream(timeout=FIRST_S, prefix=identity.api)
     cluster = Cluster(client, js, access, identity, note)
     try:
-        await _dial(cluster, name)
+        await cluster.dial(name)
         if not init:
             cluster.lease_s, cluster.retention_s = await look(cluster, make=make)
         async with alongside(cluster.run):
             yield cluster
     finally:
         await cluster.hang_up()
-
-
-async def _dial(cluster: Cluster, name: str) -> None:
-    access, client = cluster.access, cluster.nc
-    assert isinstance(client, _Client)
-    client.encrypted = access.encrypted
-    reasons: list[Exception] = []
-
-    async def keep(error: Exception) -> None:
-        reasons.append(error)
-
-    context = access.tls()
-    try:
-        await client.connect(
-            [each.replace("tls://", "nats://", 1) for each in access.urls],
-            name=name,
-            error_cb=keep,
-            disconnected_cb=cluster._on_disconnected,  # noqa: SLF001
-            reconnected_cb=cluster._on_reconnected,  # noqa: SLF001
-            closed_cb=cluster._on_closed,  # noqa: SLF001
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0,
-            connect_timeout=int(_FIRST_S),
-            ping_interval=_PING_S,
-            user_credentials=str(access.creds) if access.creds else None,
-            inbox_prefix=cluster.identity.inbox,
-            tls=context,
-        )
-    except (OSError, Error, TimeoutError, ValueError) as error:
-        reason = reasons[-1] if reasons else error
-        if isinstance(error, TimeoutError) and not client._server_info:  # noqa: SLF001
-            reason = Silent()  # somebody listens, for there was a connection
-        untrusted = isinstance(reason, ssl.SSLCertVerificationError)
-        if client._server_info.get("tls_verify") and not untrusted:  # noqa: SLF001 - its first line
-            raise unknown_client(access) from error
-        raise unreachable(access, reason) from error
-    version = client.connected_server_version
-    found = f"{version.major}.{version.minor}.{version.patch}"
-    if (version.major, version.minor) < OLDEST:
-        raise too_old(access, found, OLDEST)
-    # The first connection is made or not; from now on it is come back to for ever.
-    client.options |= {
-        "allow_reconnect": True,
-        "max_reconnect_attempts": -1,
-        "reconnect_time_wait": _AGAIN_S,
-    }
-    client._error_cb = cluster._on_error  # noqa: SLF001 - not to be set otherwise after connect
-    cluster.since_s = anyio.current_time()
 
 
 def _is_for_users(record: logging.LogRecord) -> bool:

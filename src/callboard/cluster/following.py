@@ -11,6 +11,7 @@ import anyio
 
 from callboard.cluster.client import Client
 from callboard.cluster.errors import ClusterError, Left, NeverRan, first
+from callboard.cluster.lookout import Lookout
 from callboard.cluster.records import GroupRecord
 from callboard.events import LOG_NAME, Event, RunEnded
 from callboard.journal import LogFile
@@ -19,7 +20,7 @@ _LOOK_S = 1.0
 """How often it is looked whether the group still waits, or ended without a log."""
 
 _PATIENCE_S = 10.0
-"""How long the end of a log may be missing of a group that has ended, in seconds without events."""
+"""After how many seconds without events the end of the log of an ended group is looked for."""
 
 
 class Recording:
@@ -70,6 +71,7 @@ class Following:
     ) -> None:
         self._client = client
         self._group = group
+        self._lookout = Lookout(client, group, note)
         self._sinks = tuple(sinks)
         self._note = note
         self._recording = recording
@@ -125,6 +127,7 @@ class Following:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._look)
+                tasks.start_soon(self._lookout.run)
                 tasks.start_soon(self._cancel)
                 await self._read()
                 tasks.cancel_scope.cancel()
@@ -157,7 +160,7 @@ class Following:
                     raise
                 continue  # they have too much to do; `_read` sees it when they are gone for good
             if record.state == "ended":
-                self._expect_end(record)
+                await self._expect_end(record)
             if text not in ("", said):
                 self._note(text)
                 said = text
@@ -168,10 +171,13 @@ class Following:
             return ""
         return (await self._client.why_queued(self._group))[self._group]
 
-    def _expect_end(self, record: GroupRecord) -> None:
+    async def _expect_end(self, record: GroupRecord) -> None:
         if record.problem is not None:
             raise NeverRan(record.problem, 3 if record.exit_code is None else record.exit_code)
-        if time.monotonic() - self._last[1] > _PATIENCE_S:
+        if time.monotonic() - self._last[1] < _PATIENCE_S:
+            return
+        # Where servers were away for a while, `_read` may be at it still.
+        if not await self._client.has_whole_log(self._group):
             text = f"the log of the group {self._group} has no end, but the group has ended"
             raise ClusterError("CB276", text, "its log may be older than its retention time")
 
@@ -197,7 +203,7 @@ async def follow(
         group: The group's id.
         sinks: Are given every event from the first on, in order; they must not wait. What they
             raise ends it, and `wait` raises that.
-        note: Is told, in lines of text, what the group waits for.
+        note: Is told, in lines of text, what or whom the group waits for, and who is back.
         directory: Where it is recorded; None for nowhere.
         owns: Whether an interruption ends the group.
     """

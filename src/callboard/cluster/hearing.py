@@ -1,14 +1,17 @@
 """When workers were last heard of, as their entries tell who asks for once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
 from callboard.cluster.bucket import Written
 from callboard.cluster.records import Registration, Seat, read_registration
 
-_LATE = 2 / 3
+LATE = 2 / 3
 """The part of a lease after which a heartbeat is missing; three come in a lease."""
+
+LEADERS = "a worker that leads groups"
+"""Who is always needed, in words."""
 
 
 @frozen
@@ -37,13 +40,32 @@ def heard(entries: Mapping[str, Written]) -> dict[str, Heard]:
     return found
 
 
-def silence(seat: Seat, workers: Mapping[str, Heard], lease_s: float) -> str | None:
-    """Which worker a job waits for that isn't heard of, in words; None where it is."""
-    found = workers.get(seat.worker)
+def attendance(
+    seats: Iterable[Seat], workers: Mapping[str, Heard], lease_s: float
+) -> dict[str, str | None]:
+    """Who is needed for jobs with these seats, in words.
+
+    Returns:
+        Of each who isn't heard of, in words, that and since when; None where all is well.
+    """
+    needed: dict[str, str | None] = {LEADERS: None}
+    if not any(each.worker.leads for each in workers.values()):
+        needed[LEADERS] = f"{LEADERS}, such as `callboard worker --nats URL`"
+    for seat in sorted(seats, key=lambda each: each.worker):
+        who = f"worker {seat.worker}"
+        how = _silence(seat, workers.get(seat.worker), lease_s)
+        if how is not None:
+            needed[who] = f"{who}, {how}"
+        else:
+            needed.setdefault(who, None)
+    return needed
+
+
+def _silence(seat: Seat, found: Heard | None, lease_s: float) -> str | None:
     if found is None:
-        return f"worker {seat.worker}, which is not heard of any more"
+        return "which is not heard of any more"
     if found.worker.incarnation != seat.incarnation:
-        return f"worker {seat.worker}, which was started again"
-    if found.ago_s > _LATE * lease_s:
-        return f"worker {seat.worker}, last heard of {found.ago_s:.0f} s ago"
+        return "which was started again"
+    if found.ago_s > LATE * lease_s:
+        return f"last heard of {found.ago_s:.0f} s ago"
     return None

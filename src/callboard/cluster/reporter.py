@@ -17,6 +17,9 @@ R = TypeVar("R")
 _MOST_UNDER_WAY = 8
 """Parts on their way at a time; what comes meanwhile makes fewer and larger ones."""
 
+PATIENCE_S = 0.005
+"""Seconds that events wait for others: what has led to them is done with at the nodes first."""
+
 _PAUSE_S = 0.2
 """Pause before a part is put again for which there was no room."""
 
@@ -24,8 +27,10 @@ _PAUSE_S = 0.2
 class Reporter:
     """A sink of a host's journal: tells the leader what happened, in order, and never waits.
 
-    While the leader can't be reached the events are kept. The journal's numbers begin above a base
-    of the host's own, see `numbering`: `Journal(..., seq=base_of(jobs))`.
+    Events that nothing follows from yet wait a moment, so that nodes have their answers before
+    anybody puts into words that they have. While the leader can't be reached the events are kept.
+    The journal's numbers begin above a base of the host's own, see `numbering`:
+    `Journal(..., seq=base_of(jobs))`.
 
     Args:
         recorder: Who takes them at the leader.
@@ -36,6 +41,7 @@ class Reporter:
     def __init__(self, recorder: ActorRef[Emitted], *, most_bytes: int) -> None:
         self._recorder = recorder
         self._most_bytes = most_bytes
+        self._new: list[Event] = []
         self._kept: deque[str] = deque()
         self._next = 1
         self._under_way = 0
@@ -46,11 +52,9 @@ class Reporter:
         """Take the next event of the journal."""
         if self._closed:
             return
-        line = encode(event)
-        if len(line) > self._most_bytes:
-            line = encode(evolve(event, body=_too_large(event, len(line))))
-        self._kept.append(line.decode())
-        self._soon()
+        self._new.append(event)
+        if self._timer is None and self._under_way < _MOST_UNDER_WAY:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._go_on)
 
     def behind(self, ref: ActorRef[M]) -> ActorRef[M]:
         """The same actor at the leader, which knows what happened before a message to it."""
@@ -58,26 +62,33 @@ class Reporter:
 
     def flush(self) -> None:
         """Put what is kept on its way now, unless the link has no room at all."""
+        self._write()
         while self._kept and self._put():
             pass
 
     def close(self) -> None:
         """Tell nothing any more."""
         self._closed = True
+        self._new.clear()
         self._kept.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _soon(self) -> None:
-        """Put it at the end of this turn of the loop, together with what else there is by then."""
-        if self._timer is None and self._under_way < _MOST_UNDER_WAY:
-            self._timer = asyncio.get_running_loop().call_soon(self._go_on)
-
     def _go_on(self) -> None:
         self._timer = None
+        self._write()
         while self._kept and self._under_way < _MOST_UNDER_WAY and self._put():
             pass
+
+    def _write(self) -> None:
+        """Put what is new into words."""
+        new, self._new = self._new, []
+        for event in new:
+            line = encode(event)
+            if len(line) > self._most_bytes:
+                line = encode(evolve(event, body=_too_large(event, len(line))))
+            self._kept.append(line.decode())
 
     def _put(self) -> bool:
         """Put as much as goes into a message; whether there was room."""
@@ -107,8 +118,8 @@ class Reporter:
     def _settled(self, answer: "asyncio.Future[None]") -> None:
         answer.exception()  # where nobody takes events any more the group is over
         self._under_way -= 1
-        if self._kept:
-            self._soon()
+        if self._timer is None and (self._kept or self._new):
+            self._timer = asyncio.get_running_loop().call_soon(self._go_on)
 
 
 def _too_large(event: Event, size: int) -> Body:

@@ -116,7 +116,7 @@ class Bridge(Actor[BridgeMessage | _Over]):
     Args:
         joining: The group.
         members: Those of its members that are here.
-        journal: Where it is recorded when the coordinator can't be reached.
+        journal: Where it is recorded when the coordinator doesn't answer.
     """
 
     def __init__(self, joining: Joining, members: Iterable[Member], journal: Journal) -> None:
@@ -207,7 +207,7 @@ class Bridge(Actor[BridgeMessage | _Over]):
             trouble = self._client.trouble
             if trouble is None:
                 return Refused(joining.incomplete(limit_s))
-            return Refused(f"{joining.address} can't be reached for {limit_s:g} s: {trouble}")
+            return Refused(f"{joining.address} has not answered within {limit_s:g} s: {trouble}")
         except ClientError as error:
             return Refused(joining.in_vain(error))
         except ValueError as error:
@@ -317,7 +317,7 @@ class Bridge(Actor[BridgeMessage | _Over]):
             self._say(job, "warning", text)
         else:
             self._lost_s = now_s
-            text = f"{address} can't be reached: {trouble}; it is tried again and again"
+            text = f"{address} doesn't answer: {trouble}; it is tried up to the limit"
             self._say(job, "warning", text)
 
     def _say(self, job: int, level: LogLevel, text: str) -> None:

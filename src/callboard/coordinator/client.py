@@ -25,6 +25,9 @@ _CONNECT_S = 10.0
 _REPLY_S = 60.0
 """How long a coordinator may take over a request, in seconds (LAVA: client polling)."""
 
+_SILENCE_S = 5.0
+"""How long nothing may come, beside the poll delay that it may be held back for, in seconds."""
+
 _LONGEST_PAUSE_S = 10.0
 _LONGEST_REPLY = 64 * 1024 * 1024
 _MOST_POLLS = 16
@@ -95,8 +98,8 @@ class Address:
 
 
 Noticed = Callable[[Request, str | None], None]
-"""Is told when a coordinator is not to be reached, with the reason, and with None when it is
-again; and of which request. It must not wait."""
+"""Is told when a coordinator doesn't answer, with the reason, and with None when it does again;
+and of which request. It must not wait."""
 
 
 class Client:
@@ -123,10 +126,12 @@ class Client:
         self._polls = anyio.CapacityLimiter(_MOST_POLLS)
         self._others = anyio.CapacityLimiter(_MOST_OTHERS)
         self._trouble: str | None = None
+        self._silence_s = _SILENCE_S + poll_delay_s
+        self._answered_s = 0.0
 
     @property
     def trouble(self) -> str | None:
-        """Why it is not to be reached; None when it is, as far as known."""
+        """Why it doesn't answer; None when it does, as far as known."""
         return self._trouble
 
     async def ask(self, request: Request) -> Answer:
@@ -145,13 +150,17 @@ class Client:
                     sent, asked_s = True, anyio.current_time()
                     await stream.send(frame(self._document(request)))
                     await stream.send_eof()
-                    answer = await _answer(stream)
+                    answer = await self._answer(stream, request)
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
             why = _why(error, sent=sent)
             self._notice(request, why)
             raise Unanswered(why, sent=sent) from error
         self._notice(request, None)
-        if answer.response == "wait" and anyio.current_time() - asked_s > self._poll_delay_s / 2:
+        self._answered_s = anyio.current_time()
+        took_s = self._answered_s - asked_s
+        # One that holds answers back for so long will do so again, and isn't silent.
+        self._silence_s = max(self._silence_s, took_s + _SILENCE_S)
+        if answer.response == "wait" and took_s > self._poll_delay_s / 2:
             self._polls.total_tokens = _MOST_HELD  # so that each is let go when its time has come
         return answer
 
@@ -206,6 +215,16 @@ class Client:
             yield pause_s
             pause_s = max(self._poll_delay_s, min(2 * pause_s, _LONGEST_PAUSE_S))
 
+    async def _answer(self, stream: anyio.abc.ByteReceiveStream, request: Request) -> Answer:
+        """What comes back; that nothing does is noticed long before it is given up."""
+        reader, asked_s = FrameReader(_LONGEST_REPLY), anyio.current_time()
+        with anyio.move_on_after(self._silence_s):
+            return await _received(stream, reader)
+        if self._answered_s < asked_s:  # nor has anybody else been answered
+            silent = f"connected, but nothing has come for {self._silence_s:.3g} s"
+            self._notice(request, silent)
+        return await _received(stream, reader)
+
     def _document(self, request: Request) -> Mapping[str, Json]:
         """The fields of a request, with those that LAVA's clients give besides."""
         return {
@@ -222,8 +241,7 @@ class Client:
             self._noticed(request, trouble)
 
 
-async def _answer(stream: anyio.abc.ByteReceiveStream) -> Answer:
-    reader = FrameReader(_LONGEST_REPLY)
+async def _received(stream: anyio.abc.ByteReceiveStream, reader: FrameReader) -> Answer:
     try:
         while (text := reader.feed(await stream.receive())) is None:
             pass

@@ -73,6 +73,7 @@ class Desk:
         self._keeper = keeper
         self._witness = witness
         self._behind_limit = behind_limit
+        self._leaving: deque[Callable[[], None]] = deque()  # answers that may leave
         self._again: deque[Callable[[], None]] = deque()
         self._turning = False
         self._unsettled: Unsettled | None = None
@@ -153,12 +154,15 @@ class Desk:
         if len(unsettled) == 1:
             next(iter(unsettled))()
         else:
-            for callback in unsettled:
-                self.again(callback)
+            self._leaving.extend(unsettled)
+            self._begin_turn()
 
     def again(self, act: Callable[[], None]) -> None:
         """Have something done soon that there may be much of, and others served in between."""
         self._again.append(act)
+        self._begin_turn()
+
+    def _begin_turn(self) -> None:
         if not self._turning:
             self._turning = True
             self._loop.call_soon(self._turn)
@@ -166,9 +170,10 @@ class Desk:
     def _turn(self) -> None:
         until_s = self._loop.time() + _TURN_S
         try:
-            while self._again and self._loop.time() < until_s:
-                self._again.popleft()()
+            # What is served goes out before what is still to be served.
+            while (acts := self._leaving or self._again) and self._loop.time() < until_s:
+                acts.popleft()()
         finally:  # a fault of one must not leave the others behind
-            self._turning = bool(self._again)
+            self._turning = bool(self._leaving or self._again)
             if self._turning:
                 self._loop.call_soon(self._turn)

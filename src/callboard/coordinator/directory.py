@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from callboard.coordinator import records
 from callboard.coordinator.errors import StateError
@@ -40,11 +40,13 @@ class Index:
         rules: By which rules the groups work.
         oldest: The number of the first segment that is needed.
         newest: The number of the last one.
+        certain: All records before the one of that number are on the disk.
     """
 
     rules: Rules
     oldest: int
     newest: int
+    certain: int
 
     @property
     def segments(self) -> range:
@@ -109,8 +111,7 @@ class Directory:
 
     def keep(self, index: Index) -> None:
         """Have it say this of itself. Raises OSError."""
-        body = {"rules": index.rules, "oldest": index.oldest, "newest": index.newest}
-        text = json.dumps(body).encode() + b"\n"
+        text = json.dumps(asdict(index)).encode() + b"\n"
         os.close(self.create("segments", title() + records.encode(0, text)))
 
     def create(self, name: str, data: bytes) -> int:
@@ -240,7 +241,7 @@ def _check(path: Path) -> None:
         if os.geteuid() == 0 and owner != 0:
             raise StateError(
                 f"{path} belongs to {_user(owner)}, and root runs this coordinator",
-                f"run it as that user, or write: chown -R root {path}",
+                f"run it as that user, or write: chown -R root {path.resolve()}",
             )
         for entry in path.iterdir():
             found = entry.lstat()
@@ -260,7 +261,7 @@ def _check_file(path: Path, found: os.stat_result) -> None:
         user = _user(os.geteuid())
         raise StateError(
             f"{path} belongs to {_user(found.st_uid)}, and {user} runs this coordinator",
-            f"run it as the same user as before, or write: chown -R {user} {path.parent}",
+            f"run it as the same user as before, or write: chown -R {user} {path.parent.resolve()}",
         )
 
 
@@ -300,7 +301,8 @@ def _index(path: Path, data: bytes) -> Index:
     try:
         record = records.read(data, begin, 0)
         document = json.loads(record.body)
-        return Index(document["rules"], int(document["oldest"]), int(document["newest"]))
+        numbers = (int(document[name]) for name in ("oldest", "newest", "certain"))
+        return Index(document["rules"], *numbers)
     except (records.DamageError, ValueError, KeyError, TypeError) as error:
         raise StateError(
             f"{path}: byte {begin}: {error}",

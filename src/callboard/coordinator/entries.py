@@ -2,9 +2,11 @@
 
 | entry | JSON | says |
 | --- | --- | --- |
-| `Change` | `{"request": …, "begins": true, "ends": true}` | a request has changed its group |
-| `Image` | `{"image": …}` | all of a group, instead of whatever was said of it before |
+| `Change` | `{"request": …, "begins": DATE, "ends": true}` | a request has changed its group |
+| `Image` | `{"image": …, "begun": DATE}` | all of a group, instead of what was said of it before |
 | `End` | `{"end": …}` | a group is no more |
+
+Dates are in whole seconds since 1970.
 """
 
 import json
@@ -23,20 +25,26 @@ class Change:
 
     Attributes:
         request: The request.
-        begins: Whether it has made the group.
+        begins: When it has made the group; None if that was there before.
         ends: Whether it has ended the group.
     """
 
     request: Request
-    begins: bool = False
+    begins: int | None = None
     ends: bool = False
 
 
 @frozen
 class Image:
-    """All that is to be kept of a group; what was known of it doesn't count any more."""
+    """All that is to be kept of a group; what was known of it doesn't count any more.
+
+    Attributes:
+        memory: That.
+        begun: When the group was made.
+    """
 
     memory: GroupMemory
+    begun: int
 
 
 @frozen
@@ -59,12 +67,12 @@ def encode(entry: Entry) -> bytes:
     match entry:
         case Change(request, begins, ends):
             document = {"request": fields(request)}
-            if begins:
-                document["begins"] = True
+            if begins is not None:
+                document["begins"] = begins
             if ends:
                 document["ends"] = True
-        case Image(memory):
-            return f'{{"image":{images.encode(memory)}}}\n'.encode("ascii")
+        case Image(memory, begun):
+            return f'{{"image":{images.encode(memory)},"begun":{begun}}}\n'.encode("ascii")
         case End(group):
             document = {"end": group}
     return json.dumps(document, separators=(",", ":")).encode("ascii") + b"\n"
@@ -86,10 +94,12 @@ def decode(line: bytes) -> Entry:
 
 def _decoded(document: Any) -> Entry:
     match document:
-        case {"request": request, **flags} if flags.keys() <= {"begins", "ends"}:
-            return Change(read_again(request), "begins" in flags, "ends" in flags)
-        case {"image": image, **rest} if not rest:
-            return Image(images.decode(image))
+        case {"request": request, "begins": int(begins), **rest} if not rest:
+            return Change(read_again(request), begins)
+        case {"request": request, **flags} if flags.keys() <= {"ends"}:
+            return Change(read_again(request), ends="ends" in flags)
+        case {"image": image, "begun": int(begun), **rest} if not rest:
+            return Image(images.decode(image), begun)
         case {"end": str(group), **rest} if not rest:
             return End(group)
         case _:

@@ -156,6 +156,11 @@ class Exchange:
         finally:
             self._room.boundless = False
 
+    def date(self, group: str, created_s: float) -> None:
+        """A group that was taken up was made then; nothing happens if there is no such group."""
+        if (known := self._groups.get(group)) is not None:
+            known.created_s = created_s
+
     def resume(self) -> None:
         """All is taken up, and clients ask again; see `Group.resume`."""
         for group in self._groups.values():

@@ -82,7 +82,7 @@ class Group:
     Attributes:
         over: Whether it has ended: nobody is to ask it any more.
         seen_s: When one of its clients asked last, in seconds of the exchange's clock.
-        created_s: When it was made.
+        created_s: When it was made; after a restart that may be before the clock began.
     """
 
     def __init__(

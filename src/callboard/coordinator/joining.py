@@ -90,7 +90,7 @@ class Joining:
         """Why a request has no answer."""
         if isinstance(error, Misanswered):
             return f"{self.address} doesn't answer as a coordinator does: {error}"
-        return f"{self.address} can't be reached: {error}"
+        return f"{self.address} doesn't answer: {error}"
 
 
 def is_job(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 Lines are written by a thread of their own, so that nobody who reads them slowly, or not at all,
 holds the coordinator up: what can't be written meanwhile is counted, and left out.
+
+Where the stream is the journal's (systemd: sd-daemon), a line begins with its priority.
 """
 
 import json
@@ -9,18 +11,19 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import TextIO
 
-from callboard.coordinator.facts import Fact
+from callboard.coordinator.facts import Fact, Weight
 from callboard.coordinator.settings import LogFormat
 from callboard.coordinator.wording import one_line
 
 _LINES = 10_000
 _LEAVING_S = 2.0
 _MOMENT = "%Y-%m-%dT%H:%M:%S"
+_PRIORITIES: Mapping[Weight, int] = {"error": 3, "warning": 4, "note": 6}
 
 
 class LogWriter(AbstractContextManager["LogWriter"]):
@@ -44,6 +47,7 @@ class LogWriter(AbstractContextManager["LogWriter"]):
         self._stream = stream
         self._form = form
         self._quiet = quiet
+        self._journal = _is_journal(stream)
         self._now_s = now_s
         self._lines: queue.Queue[str | None] = queue.Queue(_LINES)
         self._lost = 0
@@ -81,19 +85,31 @@ class LogWriter(AbstractContextManager["LogWriter"]):
             self._lost += 1
 
     def _line(self, fact: Fact) -> str:
-        now_s = self._now_s()
-        moment = f"{time.strftime(_MOMENT, time.gmtime(now_s))}.{int(now_s % 1 * 1000):03}Z"
+        priority = f"<{_PRIORITIES[fact.weight]}>" if self._journal else ""
         if self._form == "json":
-            head = {"time": moment, "level": fact.weight, "event": fact.kind, "text": fact.text}
-            return json.dumps(head | dict(fact.fields))
+            head = {"level": fact.weight, "event": fact.kind, "text": fact.text}
+            return priority + json.dumps({"time": self._moment()} | head | dict(fact.fields))
+        moment = "" if self._journal else f"{self._moment()} "  # it has the time of each line
         mark = "" if fact.weight == "note" else f"{fact.weight}: "
-        return f"{moment} {mark}{one_line(fact.text)}"
+        return f"{priority}{moment}{mark}{one_line(fact.text)}"
+
+    def _moment(self) -> str:
+        now_s = self._now_s()
+        return f"{time.strftime(_MOMENT, time.gmtime(now_s))}.{int(now_s % 1 * 1000):03}Z"
 
     def _write(self) -> None:
         write = _writer(self._stream)
         while (line := self._lines.get()) is not None:
             with suppress(OSError, ValueError):  # the stream is closed, or nobody reads it
                 write(f"{line}\n")
+
+
+def _is_journal(stream: TextIO) -> bool:
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _writer(stream: TextIO) -> Callable[[str], object]:

@@ -1,5 +1,6 @@
 """Makes groups what they were of what the log says."""
 
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.entries import Change, End, Entry, EntryError, Image, decode
 from callboard.coordinator.errors import StateError
 from callboard.coordinator.exchange import Exchange
@@ -7,13 +8,13 @@ from callboard.coordinator.facts import Fact, Say
 from callboard.coordinator.segments import Lines, Rest, Segments
 
 
-def recall(segments: Segments, exchange: Exchange, now_s: float, say: Say) -> dict[str, int]:
+def recall(segments: Segments, exchange: Exchange, calendar: Calendar, say: Say) -> dict[str, int]:
     """Make groups what they were.
 
     Args:
         segments: The log.
         exchange: Gets the groups; it has none yet.
-        now_s: Seconds of the exchange's clock.
+        calendar: Says when groups were made that were made before.
         say: Takes what the log is to say.
 
     Returns:
@@ -22,7 +23,7 @@ def recall(segments: Segments, exchange: Exchange, now_s: float, say: Say) -> di
     Raises:
         StateError: It can't be read, or isn't what was written.
     """
-    recovery = _Recovery(exchange, now_s)
+    recovery = _Recovery(exchange, calendar)
     for part in segments.read():
         if isinstance(part, Rest):
             text = f"{part.place}: {part.text}; it was never acknowledged, and doesn't count"
@@ -44,10 +45,11 @@ class _Recovery:
         since: See `recall`.
     """
 
-    def __init__(self, exchange: Exchange, now_s: float) -> None:
+    def __init__(self, exchange: Exchange, calendar: Calendar) -> None:
         self.since: dict[str, int] = {}
         self._exchange = exchange
-        self._now_s = now_s
+        self._calendar = calendar
+        self._now_s = calendar.now_s()
         self._passed: dict[str, str] = {}
 
     def take(self, lines: Lines) -> None:
@@ -76,8 +78,9 @@ class _Recovery:
         match entry:
             case Change():
                 self._change(entry, lines)
-            case Image(memory):
+            case Image(memory, begun):
                 self._exchange.recall(memory, self._now_s)
+                self._exchange.date(memory.name, self._calendar.time_s(begun))
                 self.since[memory.name] = lines.segment
                 self._passed.pop(memory.name, None)
             case End(group):
@@ -87,7 +90,7 @@ class _Recovery:
 
     def _change(self, change: Change, lines: Lines) -> None:
         group = change.request.client.group
-        if change.begins:
+        if change.begins is not None:
             if group in self.since:
                 raise EntryError(f"the group '{group}' begins there, and had begun before")
             self.since[group] = lines.segment
@@ -97,6 +100,8 @@ class _Recovery:
                 del self._passed[group]
             return
         self._exchange.replay(change.request, self._now_s)
+        if change.begins is not None:
+            self._exchange.date(group, self._calendar.time_s(change.begins))
         if change.ends:
             del self.since[group]
         if change.ends == (group in self._exchange.groups):

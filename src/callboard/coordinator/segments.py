@@ -2,7 +2,8 @@
 
 A segment begins with its own number and that of the first record in it. All before that record is
 on the disk for certain; what the segment before has from that record on was never acknowledged,
-and doesn't count.
+and doesn't count. When older segments are removed, all that was written until then is certain, too:
+the groups are nowhere else.
 """
 
 import json
@@ -114,7 +115,7 @@ class Segments:
                 )
             with located(path):
                 if index is None:
-                    index = Index(rules, 1, 0)
+                    index = Index(rules, 1, 0, 1)
                     directory.keep(index)
                 directory.clear(index)
             return cls(directory, index, sync)
@@ -164,24 +165,25 @@ class Segments:
     ) -> Iterator[Lines | Rest]:
         path, data, offset = segment.path, segment.data, segment.begin
         self._next = segment.first
-        while following is None or self._next < following.first:
+        certain = self.index.certain if following is None else following.first
+        while following is None or self._next < certain:
             place = f"{path}: byte {offset}"
             if offset == len(data):
-                if following is None:
+                if self._next >= certain:
                     return
-                text = f"records {self._next} to {following.first - 1} are missing"
-                raise self._damaged(path, offset, text, following.data)
+                text = f"records {self._next} to {certain - 1} are missing"
+                raise self._damaged(path, offset, text, following.data if following else b"")
             try:
                 record = records.read(data, offset, self._next)
             except records.DamageError as damage:
-                if following is None and damage.unfinished:
+                if damage.unfinished and self._next >= certain:
                     yield Rest(place, damage.text, len(data) - offset)
                     return
                 raise self._damaged(path, offset, damage.text, data[offset:]) from damage
             self._next += 1
             offset = record.end
             yield Lines(number, place, tuple(record.body.splitlines()))
-        if following.first < self._next:
+        if certain < self._next:
             text = f"it begins with record {following.first}, and that is an earlier one"
             raise self._damaged(following.path, 0, text, following.data)
 
@@ -242,7 +244,7 @@ class Segments:
     def drop(self) -> None:
         """Remove all segments but the newest. Raises OSError."""
         old = range(self.index.oldest, self.index.newest)
-        index = evolve(self.index, oldest=self.index.newest)
+        index = evolve(self.index, oldest=self.index.newest, certain=self._next)
         self._directory.keep(index)
         self.index = index
         for number in old:

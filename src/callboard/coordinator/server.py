@@ -8,6 +8,8 @@ when nobody can give way, whoever comes is turned away until there are some agai
 
 import asyncio
 import errno
+import fcntl
+import os
 import resource
 import select
 from collections.abc import Sequence
@@ -112,6 +114,7 @@ class Server:
             text = f"at most {self._limit} connections, not {wanted}: more files can't be open"
             self._say(Fact("few-files", text, "warning", {"connections": self._limit}))
         for listener in self._listeners:
+            _reserve(listener, self._limit + _OWN_DESCRIPTORS)
             self._welcome(listener)
 
     @property
@@ -195,7 +198,7 @@ class Server:
 
     def _enter(self, sock: socket, peer: tuple[str, int]) -> None:
         origin = self._admission.origin(peer[0])
-        why = self._refusal(origin)
+        why = self._refusal(origin, sock, peer[0])
         if why:
             self._refusals.note(origin.name, place(*peer), why)
             sock.close()
@@ -205,9 +208,10 @@ class Server:
         self._admission.enter(connection, origin)
         connection.begin()
 
-    def _refusal(self, origin: Origin[Connection]) -> str:
+    def _refusal(self, origin: Origin[Connection], sock: socket, host: str) -> str:
         """Why a connection from there is turned away; empty if it isn't."""
-        if not origin.allowed:
+        # Who comes from the very address where it arrives is on this machine.
+        if not origin.allowed and sock.getsockname()[0] != host:
             return "it is in none of the networks that are allowed"
         if self._admission.full(origin) and not _give_way(origin.connections):
             return f"it has {len(origin.connections)} connections, which is the most"
@@ -263,6 +267,16 @@ def _waits(listener: socket) -> bool:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _reserve(listener: socket, descriptors: int) -> None:
+    """Have the kernel make room for so many descriptors now, and not while clients wait.
+
+    Whenever there are twice as many as before, a process with threads is held up for tens of
+    milliseconds; meanwhile those who come fill the listener's queue, and are lost for a second.
+    """
+    with suppress(OSError):
+        os.close(fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, descriptors - 1))
 
 
 def _descriptors() -> int:

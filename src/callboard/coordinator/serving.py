@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 from attrs import asdict
 
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.collecting import brief_collections
 from callboard.coordinator.exchange import Exchange
 from callboard.coordinator.facts import Fact, Say
@@ -51,7 +52,7 @@ async def serve(settings: Settings, say: Say) -> int:
 
     store = None
     if settings.state is not None:
-        store = Store.open(settings.state, exchange, loop.time(), say)
+        store = Store.open(settings.state, exchange, Calendar(loop.time), say)
     try:
         with brief_collections():
             return await _serve(settings, exchange, store, say)
@@ -110,10 +111,16 @@ async def _cancelled_by(signals: AsyncIterator[signal.Signals], scope: anyio.Can
 
 
 async def _forget(server: Server, exchange: Exchange, after_s: float) -> None:
-    """Give up groups that nobody has asked for long."""
+    """Give up groups that nobody has asked for long, though somebody could have asked."""
     loop = asyncio.get_running_loop()
+    usual_s = pause_s = min(after_s / _LOOKS, _LONGEST_LOOK_S)
     while True:
-        await anyio.sleep(min(after_s / _LOOKS, _LONGEST_LOOK_S))
+        due_s = loop.time() + pause_s
+        await anyio.sleep(pause_s)
+        if loop.time() > due_s + usual_s:  # this process stood still: those who ask come first
+            pause_s = min(after_s, _LONGEST_LOOK_S)
+            continue
+        pause_s = usual_s
         before_s = loop.time() - after_s
         for request in [*exchange.vanished(before_s)]:
             group = exchange.groups.get(request.client.group)

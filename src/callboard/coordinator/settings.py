@@ -24,7 +24,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def _positive(owner: object, attribute: "Attribute[float]", value: float) -> None:  # noqa: ARG001 - attrs
-    if not value > 0:
+    if not 0 < value < math.inf:
         setting = attribute.name.removesuffix("_s").replace("_", "-")
         raise SettingError(setting, f"{value:g} seconds is no time", "it is more than 0")
 
@@ -88,7 +88,7 @@ class Settings:
 
     @hold.validator
     def _bounded(self, _attribute: object, factor: float) -> None:
-        if math.isnan(factor) or factor < 0:
+        if not 0 <= factor < math.inf:
             text = f"{factor:g} is no number of poll delays"
             raise SettingError("hold", text, "0 is not to hold answers back")
 

@@ -70,7 +70,7 @@ class GroupState:
     Attributes:
         name: Its name.
         size: How many clients it is to have.
-        age_s: How long ago it was made; since the coordinator's start if that was later.
+        age_s: How long ago it was made, before a restart maybe.
         seen_s: How long ago one of its clients has asked.
         clients: Those that have joined, in that order.
         waits: What they wait for, the longest wait first.

@@ -28,6 +28,7 @@ import anyio.to_thread
 from attrs import define, field
 
 from callboard.actors.semantics import LAVA, served
+from callboard.coordinator.calendar import Calendar
 from callboard.coordinator.directory import Rules, located
 from callboard.coordinator.entries import Change, End, Image, encode
 from callboard.coordinator.exchange import Exchange
@@ -83,6 +84,7 @@ class Store:
         segments: Segments,
         exchange: Exchange,
         since: dict[str, int],
+        calendar: Calendar,
         say: Say,
         segment_bytes: int,
         pause_s: float,
@@ -91,6 +93,7 @@ class Store:
         self._segments = segments
         self._exchange = exchange
         self._since = since
+        self._calendar = calendar
         self._say = say
         self._segment_bytes = self._full = segment_bytes
         self._gathered = _Batch()
@@ -111,7 +114,7 @@ class Store:
         cls,
         directory: Path,
         exchange: Exchange,
-        now_s: float,
+        calendar: Calendar,
         say: Say,
         *,
         segment_bytes: int = SEGMENT_BYTES,
@@ -123,7 +126,7 @@ class Store:
         Args:
             directory: Where they are.
             exchange: Gets the groups; it has none yet.
-            now_s: Seconds of the exchange's clock.
+            calendar: Dates what happens.
             say: Takes what the log is to say.
             segment_bytes: How much is written to a file before another is begun.
             pause_s: How long to wait before a disk that has failed is tried again, in seconds; the
@@ -135,7 +138,7 @@ class Store:
         """
         segments = Segments.open(directory, rules(exchange), sync)
         try:
-            since = recall(segments, exchange, now_s, say)
+            since = recall(segments, exchange, calendar, say)
             with located(directory):
                 segments.begin()
         except BaseException:
@@ -144,7 +147,7 @@ class Store:
         if count := len(exchange.groups):
             text = f"groups in {directory} that go on: {count}"
             say(Fact("state-recalled", text, fields={"groups": count}))
-        return cls(segments, exchange, since, say, segment_bytes, pause_s)
+        return cls(segments, exchange, since, calendar, say, segment_bytes, pause_s)
 
     # For whoever serves the groups
 
@@ -176,7 +179,8 @@ class Store:
             self._since[group] = self._segments.index.newest
         self._gathered.groups[group] = None
         if self.failure is None and group not in self._unwritten:
-            entry = End(group) if isinstance(request, Forget) else Change(request, begins, ends)
+            begun = self._date(group) if begins else None
+            entry = End(group) if isinstance(request, Forget) else Change(request, begun, ends)
             self._gathered.add(encode(entry))
         else:
             self._unwritten[group] = None
@@ -288,10 +292,14 @@ class Store:
         """Have an image of a group written; about how many bytes it has."""
         known = self._exchange.groups.get(group)
         size = 0 if known is None else known.size_bytes
-        batch.entries.append(End(group) if known is None else Image(known.memory))
+        entry = End(group) if known is None else Image(known.memory, self._date(group))
+        batch.entries.append(entry)
         batch.images[group] = None
         self._imaged += size
         return size
+
+    def _date(self, group: str) -> int:
+        return self._calendar.date(self._exchange.groups[group].created_s)
 
     def _write(self, batch: _Batch) -> None:
         self._segments.append(b"".join([*batch.lines, *map(encode, batch.entries)]))

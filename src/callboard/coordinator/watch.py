@@ -5,12 +5,16 @@ all of them. And it stays with them for a moment when nothing is left to be done
 says at once what it wants, and who has its answer often comes again.
 """
 
+import os
 import select
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 _AT_ONCE = 64
 _MOMENT_S = 0.001
+_AWAKE_S = 0.0001
+"""How long it doesn't sleep meanwhile, for to be woken takes longer than to be asked again."""
+
 _TURN_S = 0.005
 """How long others on the loop have to wait for their turn at most, in seconds."""
 
@@ -63,8 +67,8 @@ class Watch:
 
     def _look(self) -> None:
         until_s = self._loop.time() + _TURN_S
-        moment_s = 0.0
-        while ready := self._poll.poll(moment_s, _AT_ONCE):
+        ready = self._poll.poll(0, _AT_ONCE)
+        while ready:
             self._fresh.clear()
             for descriptor, _ in ready:
                 # One that has come since, under the number of another, has had no event yet.
@@ -72,4 +76,13 @@ class Watch:
                     act()
             if self._poll.closed or self._hurry() or self._loop.time() >= until_s:
                 return
-            moment_s = _MOMENT_S
+            ready = self._linger()
+
+    def _linger(self) -> list[tuple[int, int]]:
+        """What comes within a moment."""
+        until_s = self._loop.time() + _AWAKE_S
+        while self._loop.time() < until_s:
+            if ready := self._poll.poll(0, _AT_ONCE):
+                return ready
+            os.sched_yield()
+        return self._poll.poll(_MOMENT_S, _AT_ONCE)

@@ -581,8 +581,9 @@ CB284 access that can't be right
     What names the cluster is no address of a NATS server, or a file with credentials, a certificate
     or a key can't be read, or holds something else. Nothing was tried.
 CB290 coordinator that can't be run like this
-    A setting of `callboard coordinator` has a value that it can't have. The message says where
-    the value is from: an option, the environment, or a callboard.toml.
+    A setting of `callboard coordinator` has a value that it can't have, or a variable of the
+    environment is named like a setting and is none. The message says where it is from: an option,
+    the environment, or a callboard.toml.
 CB291 configuration of LAVA's coordinator
     The file has to be a JSON object with a port and a poll delay, as LAVA's coordinator reads
     it. `--config FILE` names another one.

@@ -1,6 +1,7 @@
 """Reads a device of the driver `ssh`: a machine that is there, and that one logs in to."""
 
 import base64
+import os
 from pathlib import Path
 
 from attrs import frozen
@@ -58,7 +59,8 @@ def _identity_file(section: Section) -> Path | None:
     written = section.string("identity_file")
     if written is None:
         return None
-    path = Path(section.findings.source.file).parent / Path(written).expanduser()
+    home = os.path.expanduser(written)  # noqa: PTH111 - leaves the `~` of nobody as it is
+    path = Path(section.findings.source.file).parent / home
     if not path.is_file():
         message = f"`identity_file` of {section.title} is no file: {path}"
         hint = "name a private key; relative paths begin at the devices file"

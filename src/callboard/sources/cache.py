@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from callboard.home import own_folder
+
 _UNFINISHED = ".new-"
 _STALE_S = 60
 _KEPT_S = 30 * 24 * 3600
@@ -20,8 +22,7 @@ def cache_directory() -> Path:
         return Path(named)
     if os.geteuid() == 0:
         return Path("/var/cache/callboard")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "callboard"
+    return own_folder("XDG_CACHE_HOME", ".cache")
 
 
 class Cache:
