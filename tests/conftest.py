@@ -19,9 +19,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("long", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("sample")
 
-# A shell has what it runs in the background ignore Ctrl-C, and what that starts inherits it.
+# A shell has what it runs in the background ignore what is typed, and what that starts inherits it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -63,7 +63,8 @@ def run(
     try:
         shells: set[int] = set()
         signal.signal(signal.SIGCHLD, lambda _number, _frame: _reap(shells))
-        for number in (signal.SIGTERM, signal.SIGINT):  # which the node itself can't send then
+        # which the node itself can't send then
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         kernel.die_with_parent()
         hosts = _read(files[0]) if files else ""
