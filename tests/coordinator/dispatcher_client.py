@@ -12,7 +12,8 @@ line of the input is a command, each line of the output an event, also as JSON:
 | `["finalise"]` | `finalise_protocol`: leaves the group | `["returned", null]` |
 
 An exception is `["raised", its class, its text]`. Before that come `["asked", request]` whenever
-a request has left, `["told", response]` whenever something came back, and `["unreachable"]`.
+a request has left, `["told", response]` whenever something came back, and `["unreachable"]`. After
+SIGUSR1 the process stops itself when it waits for an answer the next time, with `["stopping"]`.
 
 The code is LAVA's but for this: the configuration is read from no file below /etc, rounds are
 told of, and who can't connect waits no longer before the next round than after any other one.
@@ -20,6 +21,8 @@ told of, and who can't connect waits no longer before the next round than after 
 
 import importlib
 import json
+import os
+import signal
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -38,6 +41,7 @@ class Told(multinode.MultinodeProtocol):  # type: ignore[misc]
     """The protocol, which tells of its rounds."""
 
     configuration: str
+    stops = False
 
     def read_settings(self, _: str) -> object:
         return super().read_settings(self.configuration)
@@ -55,6 +59,10 @@ class Told(multinode.MultinodeProtocol):  # type: ignore[misc]
         return sent
 
     def _recv_message(self) -> str:
+        if self.stops:
+            self.stops = False
+            tell("stopping")
+            os.kill(os.getpid(), signal.SIGSTOP)
         received: str = super()._recv_message()
         tell("told", json.loads(received)["response"])
         return received
@@ -79,6 +87,7 @@ def main() -> None:
     job = json.loads(parameters)
     protocol = Told(job, job["job_id"])
     protocol.configuration = configuration
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(protocol, "stops", True))
     multinode.os = SimpleNamespace(path=SimpleNamespace(exists=lambda _: True))
     tell("ready")
     for line in sys.stdin:

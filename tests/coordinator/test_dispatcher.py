@@ -1,5 +1,7 @@
 """The clients that all of it is for: LAVA's own MultinodeProtocol, a process a job."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -150,13 +152,16 @@ def _sent(job: Dispatcher, id_: str, **message: object) -> object:
 
 
 def _crash_while_waiting(ours: Coordinator, *jobs: Dispatcher) -> None:
-    """Kill the coordinator while these wait, for which it has their requests at that moment."""
+    """Kill the coordinator while these wait for its answers."""
     for each in jobs:
         each.until("told", "wait")
+        os.kill(each.pid, signal.SIGUSR1)
     for each in jobs:
-        each.until("asked")
+        each.until("stopping")
     ours.kill()
     ours.start()
+    for each in jobs:
+        os.kill(each.pid, signal.SIGCONT)
 
 
 def _request(request: str, **fields: object) -> dict[str, object]:

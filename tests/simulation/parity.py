@@ -32,6 +32,9 @@ _OF_LAVA = "<LAVA_"
 _LATE = ("<LAVA_TEST_RUNNER EXIT>", "<LAVA_SHELL_STATUS 0 ")
 """What a runner says last, which nobody may hear any more."""
 
+_RAISE = "<LAVA_SIGNAL_TESTRAISE "
+"""What a runner says after this, nobody may hear any more either."""
+
 
 def stories(events: Iterable[Event]) -> Mapping[str, list[str]]:
     """What each job does in order, and apart from that what its console shows.
@@ -40,13 +43,17 @@ def stories(events: Iterable[Event]) -> Mapping[str, list[str]]:
     that can do an action and one that skips it are alike.
     """
     found: dict[str, list[str]] = {}
+    raised: set[int] = set()
     for event in events:
         body = decode(encode(event)).body
         job = getattr(body, "job", None)
         if job is None or isinstance(body, WaitHopeless):
             continue
         if isinstance(body, ConsoleOutput | ConsoleInput):
-            if _OF_LAVA in body.text and not body.text.startswith(_LATE):
+            late = job in raised or body.text.startswith(_LATE)
+            if body.text.startswith(_RAISE):
+                raised.add(job)
+            if _OF_LAVA in body.text and not late:
                 found.setdefault(f"console of {job}", []).append(_line(body))
             continue
         told = {name: value for name, value in _told(body).items() if name not in _TIMES}
