@@ -18,7 +18,7 @@ from tests.system.harness import Callboard, Test, definition
 
 from callboard.actors.semantics import DOCUMENTED
 from callboard.coordinator import bridge
-from callboard.coordinator.answers import Call
+from callboard.coordinator.answers import WAIT, Call
 from callboard.coordinator.exchange import Exchange, Served
 from callboard.coordinator.requests import LavaWait, Request
 from callboard.coordinator.terms import Terms
@@ -250,14 +250,21 @@ def test_a_wait_in_a_group_that_the_coordinator_has_lost_fails_at_once(
 
 
 class Fickle(Exchange):
-    """Serves up to the answer to a wait for "gate", and calls for its end then."""
+    """Serves up to the answer to a wait for "gate", and calls for its end then.
+
+    What comes before the end is there is to come again, as while a disk takes nothing.
+    """
 
     enough: Callable[[], None]
+    over = False
 
     def serve(self, request: Request, now_s: float, call: Call | None = None) -> Served:
         """See `Exchange.serve`."""
+        if self.over:
+            return Served(WAIT)
         served = super().serve(request, now_s, call)
         if isinstance(request, LavaWait) and request.id == "gate":
+            self.over = True
             self.enough()
         return served
 
