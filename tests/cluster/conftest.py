@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 import pytest_asyncio
 from tests.cluster.server import Server
 
 from callboard.cluster.access import Access
 from callboard.cluster.connection import Cluster, connect
+from callboard.cluster.errors import ClusterError
 from callboard.cluster.founding import ensure
 
 LEASE_S = 2.0
@@ -37,9 +39,22 @@ async def cluster(server: Server) -> AsyncIterator[Cluster]:
     async with connect(Access(server.url), name="test", note=_quiet) as first:
         for stream in await first.js.streams_info():
             await first.js.delete_stream(str(stream.config.name))
-        await ensure(first.js, LEASE_S)
+        with anyio.fail_after(10):
+            while not await _founded(first):
+                await anyio.lowlevel.checkpoint()
     async with _kept(Access(server.url)) as connected:
         yield connected
+
+
+async def _founded(cluster: Cluster) -> bool:
+    """Whether all streams could be made; the files of one that was deleted may be there still."""
+    try:
+        await ensure(cluster.js, LEASE_S)
+    except ClusterError as error:
+        if "creating store" not in error.text:
+            raise
+        return False
+    return True
 
 
 @asynccontextmanager

