@@ -13,7 +13,7 @@ packages=(
   debootstrap distro-info dnsmasq-base lxc lxc-templates nftables openssl rsync uidmap
   passt slirp4netns curl
   openssh-client openssh-server cpio linux-image-cloud-amd64 qemu-system-x86
-  stunnel4
+  stunnel4 systemd
 )
 bridge=lxcbr0
 settings=/etc/default/lxc-net
